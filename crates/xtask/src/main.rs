@@ -1,1 +1,49 @@
-fn main(){}
+//! The project's own commands: `cargo xtask test`, `lint`, `tidy`, `openapi`, `catalogue`.
+//!
+//! Everything that CI does is here, so that it is the same command on every machine.
+
+mod catalogue;
+mod lint;
+mod process;
+mod test;
+mod tidy;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Passes all tests; installs the tools they need and says what it does.
+    Test(test::Options),
+    /// Format, clippy, tidy, documentation, licences and sources.
+    Lint,
+    /// Checks the rules of the repository: layers, purity, names, documents.
+    Tidy,
+    /// Writes `crates/acs-api/openapi.json` from the code.
+    Openapi,
+    /// Writes the data-model facts of `cwmp-model` from the published tables.
+    Catalogue {
+        /// The folder with the tables (`tr-181-….tsv`).
+        source: PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Test(options) => test::run(&options),
+        Command::Lint => lint::run(),
+        Command::Tidy => tidy::run(),
+        Command::Openapi => process::cargo(&["run", "--quiet", "--package", "acs-api", "--example", "openapi"]),
+        Command::Catalogue { source } => {
+            catalogue::generate(&source, &process::root().join("crates/cwmp-model/facts"))
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Running other programs, from the root of the repository.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").components().collect()
+}
+
+/// Runs cargo with `arguments` and shows what it prints.
+pub(crate) fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    run(env!("CARGO"), arguments)
+}
+
+/// Runs a program, shown first, and fails if it does.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let name = Path::new(program).file_name().map_or_else(|| program.into(), |n| n.to_string_lossy());
+    println!("$ {name} {}", arguments.join(" "));
+    let status = Command::new(program)
+        .args(arguments)
+        .current_dir(root())
+        .status()
+        .with_context(|| format!("`{program}` could not be started"))?;
+    if !status.success() {
+        bail!("`{name} {}` failed ({status})", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// Whether a program answers to `argument`.
+pub(crate) fn answers(program: &str, argument: &str) -> bool {
+    Command::new(program)
+        .arg(argument)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Makes sure that a tool from Debian's packages is there.
+pub(crate) fn need_package(program: &str, argument: &str, package: &str) -> anyhow::Result<()> {
+    if answers(program, argument) {
+        return Ok(());
+    }
+    if !answers("apt-get", "--version") {
+        bail!("`{program}` is missing; install it (Debian: apt-get install {package}) and run this again");
+    }
+    println!("`{program}` is missing: installing the Debian package {package}");
+    run("apt-get", &["update", "-qq"])?;
+    run("apt-get", &["install", "-y", "-qq", package])?;
+    if !answers(program, argument) {
+        bail!("`{program}` is still missing after installing {package}");
+    }
+    Ok(())
+}
