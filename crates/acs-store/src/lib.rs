@@ -1,1 +1,41 @@
-//! placeholder
+//! What Lastmile keeps, as traits: devices, parameter trees, tasks, sessions, faults, files, access, timers.
+//!
+//! Small object-safe traits, one per kind of record; [`Store`] is all of them. Each backend (memory here, embedded, CQL)
+//! passes the same contract suite. The traits are cut so that a CQL store can hold them: one partition per device, plain
+//! writes ordered by a stamp, conditional writes within one partition, no transaction over two.
+//!
+//! Invariants:
+//! - What a call returned `Ok` for is durable.
+//! - A task is only ever written by [`Tasks::commit`]: conditional on its revision and, from a session, on the holder.
+
+mod access;
+mod devices;
+mod error;
+mod files;
+mod history;
+mod session_cache;
+mod tasks;
+mod timers;
+
+pub use access::{AccessRecords, AuditLog, Credentials, Models};
+pub use devices::{DeviceFilter, Devices, Objects, ObjectsPatch, UpsertObject};
+pub use error::Error;
+pub use files::Files;
+pub use history::History;
+pub use session_cache::{CachedSession, SessionCache};
+pub use tasks::{Commit, CommitOutcome, HolderGuard, TaskFilter, TaskWrite, Tasks};
+pub use timers::Timers;
+
+/// Everything a deployment keeps.
+pub trait Store:
+    Devices + Objects + Tasks + History + Files + AccessRecords + AuditLog + Credentials + Models + Timers
+{
+}
+
+impl<T> Store for T where
+    T: Devices + Objects + Tasks + History + Files + AccessRecords + AuditLog + Credentials + Models + Timers + ?Sized
+{
+}
+
+/// What a call returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,174 @@
+use std::net::IpAddr;
+
+use cwmp_model::Timestamp;
+
+use crate::{AuthLevel, DeviceId, EmitterId, SessionId, SessionStamp, TaskId, Tenant};
+
+/// Which session something belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionRef {
+    /// The device.
+    pub device: DeviceId,
+    /// The session.
+    pub session: SessionId,
+    /// Its place among the device's sessions.
+    pub stamp: SessionStamp,
+    /// How often the session went on without its snapshot (`design.md` §4.4).
+    pub resume: u32,
+}
+
+/// One session as kept for support and billing: what `ctl session` shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// Which one.
+    pub at: SessionRef,
+    /// Whose.
+    pub tenant: Tenant,
+    /// Which front-end served it.
+    pub front_end: EmitterId,
+    /// When its first POST came.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How it ended.
+    pub outcome: SessionOutcome,
+    /// Why, where there is more to say; for people.
+    pub detail: String,
+    /// Where the CPE connected from.
+    pub remote: Option<IpAddr>,
+    /// Whether it came over TLS.
+    pub tls: bool,
+    /// How the CPE proved who it is.
+    pub auth: AuthLevel,
+    /// `1.0` … `1.4`.
+    pub cwmp_version: String,
+    /// The event codes of its Inform.
+    pub events: Vec<String>,
+    /// RetryCount of its Inform.
+    pub retry_count: u32,
+    /// The ladder, oldest first; at most [`SessionRecord::EXCHANGES_MAX`], then the rest is only counted.
+    pub exchanges: Vec<Exchange>,
+    /// How many exchanges there were in all.
+    pub exchange_count: u32,
+    /// How many event records the session emitted (P9).
+    pub record_count: u32,
+    /// Whether one server saw all of it (P9).
+    pub complete: bool,
+}
+
+impl SessionRecord {
+    /// Exchanges kept in the ladder.
+    pub const EXCHANGES_MAX: usize = 200;
+}
+
+/// One HTTP message of a session's ladder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// When.
+    pub at: Timestamp,
+    /// Who sent it: `true` for the CPE.
+    pub from_cpe: bool,
+    /// In which of the five steps.
+    pub phase: SessionPhase,
+    /// What it carried: a method name, `…Response`, `Fault 9005`, `empty`, `401`, `204`, `503` …
+    pub message: String,
+    /// Bytes of the body as on the wire.
+    pub bytes: u64,
+    /// Microseconds since the message before it.
+    pub after_micros: u64,
+    /// The task it served.
+    pub task: Option<TaskId>,
+    /// Names of what was accepted only by leniency (CWMP-535), each at most once.
+    pub remarks: Vec<String>,
+}
+
+/// The five steps of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SessionPhase {
+    /// The CPE connects and sends its first POST.
+    Initiation,
+    /// The challenge and its answer.
+    Authentication,
+    /// Inform and InformResponse.
+    Identification,
+    /// Requests of either side.
+    Tasks,
+    /// The last empty messages.
+    Closing,
+}
+
+impl SessionPhase {
+    /// Every phase in order.
+    pub const ALL: [Self; 5] =
+        [Self::Initiation, Self::Authentication, Self::Identification, Self::Tasks, Self::Closing];
+
+    /// The name in records and API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initiation => "initiation",
+            Self::Authentication => "authentication",
+            Self::Identification => "identification",
+            Self::Tasks => "tasks",
+            Self::Closing => "closing",
+        }
+    }
+
+    /// From the name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.as_str() == name)
+    }
+}
+
+/// How a session ended: one list for log, metric and event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SessionOutcome {
+    /// Well ended (CWMP-121).
+    Completed,
+    /// The CPE went away or stayed silent (CWMP-124).
+    TimedOut,
+    /// A newer Inform of the device took its place (CWMP-129, CWMP-130).
+    Superseded,
+    /// The CPE broke the protocol.
+    ProtocolError,
+    /// More messages or more time than a session may have (CWMP-140).
+    LimitExceeded,
+    /// The server could not go on.
+    ServerError,
+    /// The front-end drained before the session was over.
+    Drained,
+    /// Its front-end died; nobody saw the end.
+    Lost,
+}
+
+impl SessionOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 8] = [
+        Self::Completed,
+        Self::TimedOut,
+        Self::Superseded,
+        Self::ProtocolError,
+        Self::LimitExceeded,
+        Self::ServerError,
+        Self::Drained,
+        Self::Lost,
+    ];
+
+    /// The name in records, metrics and API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::TimedOut => "timed_out",
+            Self::Superseded => "superseded",
+            Self::ProtocolError => "protocol_error",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::ServerError => "server_error",
+            Self::Drained => "drained",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// From the name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|o| o.as_str() == name)
+    }
+}
