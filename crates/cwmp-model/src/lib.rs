@@ -5,8 +5,9 @@
 //! awaits nothing: time comes in as [`Timestamp`]. XML and messages are left to the codec, sessions to the session crate.
 //!
 //! Where to start: [`ParameterPath`] names a thing, [`Value`] is what it holds, [`ParameterTree`] holds the model of one
-//! device.
+//! device, [`Catalogue`] tells what the published data models say of a name.
 
+mod catalogue;
 mod datetime;
 mod events;
 mod faults;
@@ -17,6 +18,10 @@ mod timestamp;
 mod tree;
 mod value;
 
+pub use catalogue::{
+    Access, Catalogue, DefaultKind, DefaultValue, DeviceIssue, Entry, EntryKind, EnumValue, ItemType, NumberRange,
+    Ranges, Root, Severity, Status, ValueRemark, is_secret_name,
+};
 pub use datetime::{CwmpDateTime, DateTimeError};
 pub use events::{Delivery, Event, EventCode, EventFacts, Undelivered};
 pub use faults::{FaultAdvice, FaultFacts, FaultSide, SoapFaultCode};
