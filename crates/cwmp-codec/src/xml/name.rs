@@ -1,0 +1,75 @@
+use crate::CwmpNamespace;
+
+/// What a namespace means to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Namespace {
+    /// No prefix and no default namespace.
+    None,
+    /// A prefix that was never declared.
+    Undeclared,
+    Soap11,
+    Soap12,
+    SoapEncoding,
+    Schema,
+    SchemaInstance,
+    Cwmp(CwmpNamespace),
+    /// A CWMP namespace of a version we do not know.
+    CwmpUnknown,
+    Other,
+}
+
+impl Namespace {
+    pub(crate) fn of_uri(uri: &str) -> Self {
+        match uri {
+            "" => Self::None,
+            "http://schemas.xmlsoap.org/soap/envelope/" => Self::Soap11,
+            "http://www.w3.org/2003/05/soap-envelope" | "http://www.w3.org/2003/05/soap-envelope/" => Self::Soap12,
+            "http://schemas.xmlsoap.org/soap/encoding/" => Self::SoapEncoding,
+            "http://www.w3.org/2001/XMLSchema" => Self::Schema,
+            "http://www.w3.org/2001/XMLSchema-instance" => Self::SchemaInstance,
+            uri if is_old_schema(uri) => {
+                if uri.ends_with("instance") {
+                    Self::SchemaInstance
+                } else {
+                    Self::Schema
+                }
+            }
+            uri => match (CwmpNamespace::parse(uri), uri.starts_with("urn:dslforum-org:cwmp-")) {
+                (Some(known), _) => Self::Cwmp(known),
+                (None, true) => Self::CwmpUnknown,
+                (None, false) => Self::Other,
+            },
+        }
+    }
+
+    /// Whether an element of ours may stand in it by accident: everything but a namespace that someone chose for
+    /// something else.
+    pub(crate) const fn is_familiar(self) -> bool {
+        !matches!(self, Self::Other | Self::Soap12)
+    }
+}
+
+/// The drafts before the schema recommendation of 2001.
+pub(crate) fn is_old_schema(uri: &str) -> bool {
+    uri.strip_prefix("http://www.w3.org/")
+        .and_then(|rest| rest.strip_prefix("1999").or_else(|| rest.strip_prefix("2000/10")))
+        .is_some_and(|rest| matches!(rest, "/XMLSchema" | "/XMLSchema-instance"))
+}
+
+/// Whether `name` can be an XML name: no markup, no white space, no digit in front. Characters beyond ASCII pass.
+pub(crate) fn is_name(name: &str) -> bool {
+    const fn table() -> [bool; 256] {
+        let mut table = [false; 256];
+        let mut b = 0;
+        while b < 256 {
+            let c = b as u8;
+            table[b] = c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.' | b':') || c >= 0x80;
+            b += 1;
+        }
+        table
+    }
+    const NAME: [bool; 256] = table();
+    let bytes = name.as_bytes();
+    bytes.first().is_some_and(|&b| NAME[usize::from(b)] && !b.is_ascii_digit() && !matches!(b, b'-' | b'.' | b':'))
+        && bytes.iter().all(|&b| NAME[usize::from(b)])
+}
