@@ -42,6 +42,9 @@ pub struct CpeCredential {
     pub connection_request_username: String,
     /// Their password.
     pub connection_request_password: Secret,
+    /// A password that was sent or is about to be sent to the device and is not proved yet; empty: none. Until then either
+    /// may be the right one.
+    pub pending_connection_request_password: Secret,
 }
 
 /// What the front-end needs to check a login.

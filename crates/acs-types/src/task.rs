@@ -2,7 +2,7 @@
 
 use cwmp_model::{ParameterPath, ParameterValue, Timestamp, ValueType};
 
-use crate::{Attempt, DeviceId, FileId, FileType, Secret, TaskFault, TaskId, Tenant};
+use crate::{Attempt, AttemptReason, DeviceId, FileId, FileType, Secret, TaskFault, TaskId, Tenant};
 
 /// Something to be done on one device.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,10 @@ pub struct Task {
     pub attempts: Vec<Attempt>,
     /// How many transmissions in a row went unanswered, reads included (P4).
     pub unanswered: u32,
+    /// Why the next attempt will be made, if there is one; [`AttemptReason::First`] at the start.
+    pub next_reason: AttemptReason,
+    /// A person wants it withdrawn, but it may be on its way: it ends as soon as its outcome is known.
+    pub cancel_requested: bool,
     /// What came of it.
     pub result: Option<TaskResult>,
     /// Why it failed.
