@@ -98,12 +98,12 @@ impl ParameterPath {
         segments(&self.0)
     }
 
-    /// The instance number at the end of `….3.`; `None` where this is no row of a table.
+    /// The instance number at the end of `….3.`; `None` where this is no row of a table, or its number has leading zeros
+    /// or more than 32 bits.
     pub fn instance(&self) -> Option<u32> {
-        if !self.0.ends_with('.') {
-            return None;
-        }
-        self.leaf().parse().ok().filter(|_| is_number(self.leaf()))
+        let number = self.leaf();
+        let is_plain = is_number(number) && (number == "0" || !number.starts_with('0'));
+        if self.0.ends_with('.') && is_plain { number.parse().ok() } else { None }
     }
 
     /// The path of `name` directly below this object: `name` is a parameter, or an object with its final dot.
@@ -127,7 +127,11 @@ impl ParameterPath {
 
     /// The order people expect: segment by segment, instance numbers by their value, an object before what is below it.
     pub fn natural_cmp(&self, other: &Self) -> Ordering {
-        let (mut left, mut right) = (self.0.split('.'), other.0.split('.'));
+        let (a, b) = (self.as_str(), other.as_str());
+        // Paths of one device begin alike: the segments before the first difference are equal.
+        let same = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+        let start = a.as_bytes()[..same].iter().rposition(|byte| *byte == b'.').map_or(0, |dot| dot + 1);
+        let (mut left, mut right) = (a[start..].split('.'), b[start..].split('.'));
         loop {
             match (left.next(), right.next()) {
                 (None, None) => return Ordering::Equal,
@@ -254,6 +258,8 @@ mod tests {
         assert_eq!(path("Device.WiFi.SSID.12").instance(), None);
         assert_eq!(path("Device.WiFi.SSID.99999999999.").instance(), None);
         assert_eq!(path("Device.WiFi.SSID.+1.").instance(), None);
+        assert_eq!(path("Device.WiFi.SSID.01.").instance(), None);
+        assert_eq!(path("Device.WiFi.SSID.0.").instance(), Some(0));
     }
 
     #[test]

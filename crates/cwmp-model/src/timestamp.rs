@@ -61,3 +61,32 @@ impl fmt::Debug for Timestamp {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_move_by_durations_and_saturate() {
+        let moment = Timestamp::from_seconds(10);
+        assert_eq!(moment.plus(Duration::from_micros(1)).as_micros(), 10_000_001);
+        assert_eq!(moment.minus(Duration::from_secs(11)).as_seconds(), -1);
+        assert_eq!(moment.plus(Duration::MAX), Timestamp::from_micros(i64::MAX));
+        assert_eq!(moment.minus(Duration::MAX), Timestamp::from_micros(10_000_000 - i64::MAX));
+        assert_eq!(Timestamp::from_seconds(i64::MAX), Timestamp::from_micros(i64::MAX));
+        assert_eq!(Timestamp::from_micros(-1).as_seconds(), -1);
+    }
+
+    #[test]
+    fn what_is_not_later_is_no_time_after() {
+        let (early, late) = (Timestamp::from_seconds(1), Timestamp::from_seconds(3));
+        assert_eq!(late.since(early), Duration::from_secs(2));
+        assert_eq!(early.since(late), Duration::ZERO);
+    }
+
+    #[test]
+    fn moments_are_written_in_rfc_3339() {
+        assert_eq!(Timestamp::from_seconds(1_769_860_800).to_string(), "2026-01-31T12:00:00.000000Z");
+        assert_eq!(Timestamp::from_micros(i64::MAX).to_string(), "9223372036854775807us");
+    }
+}

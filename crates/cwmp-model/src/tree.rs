@@ -506,6 +506,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_name_of_a_device_makes_it_panic(names in prop::collection::vec("[A.1\\[\\] ]{0,8}", 0..12)) {
+            let mut tree = ParameterTree::new();
+            for name in names.iter().filter_map(|name| ParameterPath::from_device(name).ok()) {
+                let _ = tree.insert_parameter(&name, Parameter::default());
+                let _ = tree.insert_object(&name, false);
+                let _ = (tree.names(&name, true), tree.add_instance(&name, []));
+            }
+            prop_assert_eq!(tree.remove(&ParameterPath::root()) > 0, !names.iter().all(|n| n.trim().is_empty()));
+        }
+
+        #[test]
         fn the_tree_stays_whole(steps in prop::collection::vec(step(), 1..60)) {
             let mut tree = ParameterTree::new();
             for step in steps {
