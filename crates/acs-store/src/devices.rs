@@ -14,7 +14,9 @@ pub trait Devices: Send + Sync {
     async fn summary(&self, device: &DeviceId) -> Result<Option<DeviceSummary>>;
 
     /// Writes news. Of two patches the larger stamp wins field by field, in whatever order they come; the same patch twice
-    /// is as once. Creates the device if the patch has an identity. `first_seen` is the earliest presence seen.
+    /// is as once; of two with the same stamp the greater value wins, so that the order does not matter there either.
+    /// A device is known as soon as some patch had its identity; what others wrote before shows then. `first_seen` is the
+    /// earliest presence seen, `last_boot` and `last_bootstrap` come from the presence with the largest stamp that had one.
     async fn patch_summary(&self, device: &DeviceId, patch: SummaryPatch) -> Result<()>;
 
     /// Many patches at once; each as by [`Devices::patch_summary`].
@@ -25,7 +27,8 @@ pub trait Devices: Send + Sync {
         Ok(())
     }
 
-    /// Devices in order of their id.
+    /// Devices in order of their id. A page may be short, even empty, and have a next one: one call looks at a bounded
+    /// number of rows.
     async fn list_devices(&self, filter: &DeviceFilter, page: &PageRequest) -> Result<Page<DeviceSummary>>;
 
     /// How many devices there are.
@@ -59,7 +62,7 @@ pub struct DeviceFilter {
 /// The parameter trees of devices, by object instance.
 #[async_trait]
 pub trait Objects: Send + Sync {
-    /// The objects at and below `within` (empty: all), in order of their path as bytes.
+    /// The objects at and below `within` (empty: all), in order of their path as bytes; none if `within` is no object.
     async fn objects(&self, device: &DeviceId, within: &ParameterPath) -> Result<Vec<ObjectRecord>>;
 
     /// One object.
@@ -79,7 +82,8 @@ pub struct ObjectsPatch {
     /// Objects that are gone, with all below.
     pub remove: Vec<ParameterPath>,
     /// Objects read. Parameters are merged by name: a record without value keeps the value known before, one without
-    /// `writable` keeps that. With `complete` the parameters not listed are dropped.
+    /// `writable` keeps that, and so does the object. With `complete` the parameters not listed are dropped. What is read
+    /// back has its parameters in order of their name.
     pub upsert: Vec<UpsertObject>,
 }
 

@@ -10,4 +10,7 @@ pub enum Error {
     /// A stored record cannot be read. Needs a person.
     #[error("a stored record cannot be read: {0}")]
     Corrupt(String),
+    /// The call breaks a rule of the trait; a mistake of the caller that repeating does not mend.
+    #[error("the store refuses the call: {0}")]
+    Invalid(String),
 }

@@ -4,6 +4,9 @@ use cwmp_model::Timestamp;
 
 use crate::Result;
 
+/// Refused Informs kept (P24).
+pub const REFUSED_MAX: usize = 10_000;
+
 /// Sessions, faults and refused Informs, newest first. Bounded: each backend states how.
 #[async_trait]
 pub trait History: Send + Sync {
@@ -22,7 +25,7 @@ pub trait History: Send + Sync {
     /// The faults of a device, or of all.
     async fn faults(&self, device: Option<&DeviceId>, page: &PageRequest) -> Result<Page<FaultRecord>>;
 
-    /// Keeps a refused Inform; the oldest beyond 10,000 go.
+    /// Keeps a refused Inform; the oldest beyond [`REFUSED_MAX`] go.
     async fn put_refused(&self, id: EventId, refused: RefusedInform) -> Result<()>;
 
     /// Refused Informs.

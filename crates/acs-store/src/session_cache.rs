@@ -23,7 +23,9 @@ pub trait SessionCache: Send + Sync {
     /// The largest stamp seen for a device; the default when none is known.
     async fn last_stamp(&self, device: &DeviceId) -> Result<SessionStamp>;
 
-    /// The session is over. Returns whether a work hint stands for its device (and takes it away), if it was current.
+    /// The session is over. Returns whether a work hint stands for its device, and takes it away; not if another session
+    /// is current, for that one will find it. One step with [`SessionCache::hint_work`]: either this finds the hint, or the
+    /// one who hinted is told that nobody is there.
     async fn end(&self, device: &DeviceId, session: &SessionId) -> Result<bool>;
 
     /// Work waits for a device. Sets the hint first, then says which session is live: that session will ask once more

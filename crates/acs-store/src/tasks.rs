@@ -7,7 +7,9 @@ use crate::Result;
 #[async_trait]
 pub trait Tasks: Send + Sync {
     /// A conditional write to one device's partition: all of it or nothing. A task written in a final state moves to the
-    /// history in the same step; one written in a state that is not final moves back.
+    /// history in the same step; one written in a state that is not final moves back. The conditions are held against
+    /// what stood before the commit; where one fails the holder does not change either. A commit of more than
+    /// [`Commit::WRITES_MAX`] tasks, of one task twice or of another device's task is [`crate::Error::Invalid`].
     async fn commit(&self, device: &DeviceId, commit: Commit) -> Result<CommitOutcome>;
 
     /// One task, open or final.
@@ -16,10 +18,11 @@ pub trait Tasks: Send + Sync {
     /// The device of a task, for callers that know the task alone.
     async fn device_of_task(&self, task: &TaskId) -> Result<Option<DeviceId>>;
 
-    /// The tasks of a device, open and final, newest first.
+    /// The tasks of a device, open and final, newest first. A page may be short, even empty, and have a next one: one call
+    /// looks at a bounded number of rows.
     async fn list_tasks(&self, device: &DeviceId, filter: &TaskFilter, page: &PageRequest) -> Result<Page<Task>>;
 
-    /// The open tasks of all devices, in order of device and creation.
+    /// The open tasks of all devices, in order of device and creation. Short pages as in [`Tasks::list_tasks`].
     async fn list_open_tasks(&self, filter: &TaskFilter, page: &PageRequest) -> Result<Page<Task>>;
 
     /// How many tasks of the device were created at or after `since` (micros since 1970 UTC).
@@ -45,7 +48,8 @@ impl Commit {
 pub enum HolderGuard {
     /// Nothing (writes from outside a session).
     Any,
-    /// The session is the holder, or no session with a larger stamp is: then it becomes the holder in the same step.
+    /// The session is the holder, or no session with a larger stamp is: then it becomes the holder in the same step. Of
+    /// two sessions with the same stamp the one with the larger id counts as the newer.
     Session(Holder),
 }
 
@@ -54,7 +58,7 @@ pub enum HolderGuard {
 pub struct TaskWrite {
     /// The revision it must have now; `None`: it must not exist, neither open nor final.
     pub expected_revision: Option<u64>,
-    /// The task as it will be; its revision is the expected one + 1, or 1.
+    /// The task as it will be. The store writes the expected revision + 1, or 1, as its revision.
     pub task: Task,
 }
 
@@ -82,12 +86,4 @@ pub struct TaskFilter {
     pub states: Vec<String>,
     /// Kind names; empty: all.
     pub kinds: Vec<String>,
-}
-
-impl TaskFilter {
-    /// Whether `task` is wanted.
-    pub fn matches(&self, task: &Task) -> bool {
-        let has = |list: &[String], name: &str| list.is_empty() || list.iter().any(|n| n == name);
-        has(&self.states, task.state.as_str()) && has(&self.kinds, task.spec.kind().as_str())
-    }
 }
