@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Source file, where its paths begin in the source, where that is below the root, target file, name of the model.
+/// What is taken, from which file.
 const MODELS: [Model; 6] = [
     Model::root("tr-098-internetgatewaydevice-1.14.tsv", "InternetGatewayDevice."),
     Model::root("tr-181-device-2.19.tsv", "Device."),
