@@ -9,12 +9,19 @@ mod connection_requests;
 mod error;
 mod file_server;
 mod provisioning;
+pub mod records;
+
+/// The messages and gRPC stubs generated from `/proto/lastmile/v1`.
+#[allow(missing_docs, unreachable_pub, unused_qualifications, rust_2018_idioms, clippy::all, clippy::pedantic)]
+pub mod v1 {
+    tonic::include_proto!("lastmile.v1");
+}
 
 pub use connection_requests::{ConnectionRequests, WakeOutcome, WakeRequest};
 pub use error::{ErrorClass, ServiceError};
 pub use file_server::{FileContent, FileServer, NewFile, SignedUrl};
 pub use provisioning::{
     Answer, AnswerOutcome, BeginReply, BeginRequest, Call, CancelReply, EndReply, EndRequest, EnqueueReply,
-    EnqueueRequest, NextReply, NextRequest, Provisioning, TaskStream, UnansweredReason, VerifierReply,
-    VerifierRequest,
+    EnqueueRequest, NextReply, NextRequest, Provisioning, TaskStream, UnansweredReason, VerifierReply, VerifierRequest,
 };
+pub use records::{Record, RecordError, SecretSeal, Unsealed};
