@@ -22,10 +22,7 @@ impl Arguments {
     }
 
     /// The next known member of the open structure; the caller consumes it. `None` at the end of the structure.
-    pub(crate) fn next<'a>(
-        &mut self,
-        r: &mut Reader<'a>,
-    ) -> Result<Option<(&'static str, Element<'a>)>, DecodeError> {
+    pub(crate) fn next<'a>(&mut self, r: &mut Reader<'a>) -> Result<Option<(&'static str, Element<'a>)>, DecodeError> {
         while let Some(element) = r.child()? {
             let Some(index) = self.index(&element) else {
                 r.note(Remark::ElementUnknown);
@@ -81,12 +78,7 @@ pub(crate) fn note_namespace(r: &mut Reader<'_>, namespace: Namespace) {
 }
 
 /// `answer_to` is filled in where the header is known.
-pub(crate) fn invalid(
-    r: &Reader<'_>,
-    method: &'static str,
-    argument: &'static str,
-    what: &'static str,
-) -> DecodeError {
+pub(crate) fn invalid(r: &Reader<'_>, method: &'static str, argument: &'static str, what: &'static str) -> DecodeError {
     DecodeError::InvalidArguments {
         method,
         argument,
@@ -106,11 +98,7 @@ pub(crate) fn text(r: &mut Reader<'_>, argument: &'static str, limit: usize) -> 
 }
 
 /// A number that decides something: it has to be readable.
-pub(crate) fn number(
-    r: &mut Reader<'_>,
-    method: &'static str,
-    argument: &'static str,
-) -> Result<u32, DecodeError> {
+pub(crate) fn number(r: &mut Reader<'_>, method: &'static str, argument: &'static str) -> Result<u32, DecodeError> {
     let text = r.text()?;
     parse_number(&text).ok_or_else(|| invalid(r, method, argument, "is no unsigned 32-bit number"))
 }
@@ -125,11 +113,7 @@ pub(crate) fn lenient_number(r: &mut Reader<'_>, argument: &'static str) -> Resu
 }
 
 /// A boolean in any form of CWMP-077.
-pub(crate) fn boolean(
-    r: &mut Reader<'_>,
-    method: &'static str,
-    argument: &'static str,
-) -> Result<bool, DecodeError> {
+pub(crate) fn boolean(r: &mut Reader<'_>, method: &'static str, argument: &'static str) -> Result<bool, DecodeError> {
     let text = r.text()?;
     parse_boolean(&text).ok_or_else(|| invalid(r, method, argument, "is no boolean"))
 }

@@ -74,7 +74,11 @@ fn decode_from(
     leniency: Leniency,
 ) -> Result<Decoded, DecodeError> {
     if body.len() > limits.body_bytes {
-        return Err(DecodeError::TooLarge { limit: Limit::BodyBytes, max: limits.body_bytes, offset: limits.body_bytes });
+        return Err(DecodeError::TooLarge {
+            limit: Limit::BodyBytes,
+            max: limits.body_bytes,
+            offset: limits.body_bytes,
+        });
     }
     let mut remarks = Remarks::default();
     let text = charset::to_text(body, charset, leniency, &mut remarks)?;
@@ -141,7 +145,7 @@ fn header(r: &mut Reader<'_>) -> Result<ReadHeader, DecodeError> {
         }
         if entry.namespace.is_familiar() && header_entry(r, &entry, &mut read)? {
             note_cwmp(r, entry.namespace);
-            read.namespace = read.namespace.or(known_namespace(entry.namespace));
+            read.namespace = read.namespace.or_else(|| known_namespace(entry.namespace));
             continue;
         }
         if must_understand(&entry) {
@@ -230,7 +234,7 @@ fn message(
     } else if namespace.is_familiar() {
         method(r, &element, sender).map_err(|error| {
             let id = header.and_then(|h| h.header.id.as_deref());
-            error.with_answer_to(id, known_namespace(namespace).or(header.and_then(|h| h.namespace)))
+            error.with_answer_to(id, known_namespace(namespace).or_else(|| header.and_then(|h| h.namespace)))
         })?
     } else {
         unknown(r, &element)?
@@ -252,13 +256,9 @@ fn method(r: &mut Reader<'_>, element: &Element<'_>, sender: Sender) -> Result<M
         "GetRPCMethods" => done(r, get_rpc_methods(sender))?,
         "GetRPCMethodsResponse" => get_rpc_methods_response(r, sender)?,
         "SetParameterValues" => Message::AcsRequest(AcsRequest::SetParameterValues(SetParameterValues::decode(r)?)),
-        "SetParameterValuesResponse" => {
-            answer(Answer::SetParameterValues(SetParameterValuesResponse::decode(r)?))
-        }
+        "SetParameterValuesResponse" => answer(Answer::SetParameterValues(SetParameterValuesResponse::decode(r)?)),
         "GetParameterValues" => Message::AcsRequest(AcsRequest::GetParameterValues(GetParameterValues::decode(r)?)),
-        "GetParameterValuesResponse" => {
-            answer(Answer::GetParameterValues(GetParameterValuesResponse::decode(r)?))
-        }
+        "GetParameterValuesResponse" => answer(Answer::GetParameterValues(GetParameterValuesResponse::decode(r)?)),
         "GetParameterNames" => Message::AcsRequest(AcsRequest::GetParameterNames(GetParameterNames::decode(r)?)),
         "GetParameterNamesResponse" => answer(Answer::GetParameterNames(GetParameterNamesResponse::decode(r)?)),
         "AddObject" => Message::AcsRequest(AcsRequest::AddObject(AddObject::decode(r)?)),

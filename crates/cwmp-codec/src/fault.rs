@@ -219,8 +219,8 @@ const fn exists(code: u32, namespace: CwmpNamespace) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_envelope::{decoded, names, write_in};
     use crate::Message;
+    use crate::test_envelope::{decoded, names, write_in};
 
     fn fault(body: &str) -> (Fault, Vec<&'static str>) {
         let decoded = decoded(body);
@@ -284,7 +284,11 @@ mod tests {
 
     #[test]
     fn cwmp_095_every_parameter_fault_is_kept() {
-        let one = |n: u32| format!("<SetParameterValuesFault><ParameterName>Device.{n}</ParameterName><FaultCode>9007</FaultCode></SetParameterValuesFault>");
+        let one = |n: u32| {
+            format!(
+                "<SetParameterValuesFault><ParameterName>Device.{n}</ParameterName><FaultCode>9007</FaultCode></SetParameterValuesFault>"
+            )
+        };
         let body = format!(
             "<soap:Fault><faultcode>Client</faultcode><faultstring>CWMP fault</faultstring><detail><cwmp:Fault>\
              <FaultCode>9003</FaultCode><FaultString/>{}{}</cwmp:Fault></detail></soap:Fault>",

@@ -1,6 +1,8 @@
 //! Envelopes for the unit tests of the methods.
 
-use crate::{CwmpNamespace, DecodeError, Decoded, EncodeError, Envelope, Header, Limits, Message, Remark, decode, encode};
+use crate::{
+    CwmpNamespace, DecodeError, Decoded, EncodeError, Envelope, Header, Limits, Message, Remark, decode, encode,
+};
 
 /// `body` in an envelope without a fault of its own.
 pub(crate) fn wrapped(body: &str) -> String {

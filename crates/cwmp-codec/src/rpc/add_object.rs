@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn cwmp_246_responses_lenient_in_strict_out() {
-        let body = "<cwmp:AddObjectResponse><Status>1</Status><InstanceNumber>3</InstanceNumber></cwmp:AddObjectResponse>";
+        let body =
+            "<cwmp:AddObjectResponse><Status>1</Status><InstanceNumber>3</InstanceNumber></cwmp:AddObjectResponse>";
         assert_reads(body, &response(3, 1), &["argument_order"]);
         let zero = "<cwmp:AddObjectResponse><InstanceNumber>0</InstanceNumber></cwmp:AddObjectResponse>";
         assert_reads(zero, &response(0, 0), &["instance_number_zero", "status_missing"]);

@@ -1,5 +1,6 @@
 use super::{
-    COMMAND_KEY_CHARS_MAX, TIME_CHARS_MAX, TRANSFER_TEXT_CHARS_MAX, URL_CHARS_MAX, check_url, encode_status, has_user_information,
+    COMMAND_KEY_CHARS_MAX, TIME_CHARS_MAX, TRANSFER_TEXT_CHARS_MAX, URL_CHARS_MAX, check_url, encode_status,
+    has_user_information,
 };
 use crate::arguments::{Arguments, invalid, lenient_number, status, text};
 use crate::value::check_date_time;
@@ -123,9 +124,7 @@ impl Download {
     fn check_file_type(&self, namespace: CwmpNamespace) -> Result<(), EncodeError> {
         match file_type_since(&self.file_type) {
             Some(since) if since <= namespace => Ok(()),
-            Some(_) => {
-                Err(EncodeError::NotInNamespace { field: "FileType", text: self.file_type.clone(), namespace })
-            }
+            Some(_) => Err(EncodeError::NotInNamespace { field: "FileType", text: self.file_type.clone(), namespace }),
             None => Err(crate::value::form("FileType", &self.file_type, "file type of Download")),
         }
     }

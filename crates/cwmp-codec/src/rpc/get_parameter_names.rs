@@ -114,7 +114,9 @@ mod tests {
     #[test]
     fn cwmp_077_next_level_in_every_form() {
         for (text, next_level) in [("0", false), ("1", true), ("true", true), (" False ", false)] {
-            let body = format!("<cwmp:GetParameterNames><ParameterPath>Device.</ParameterPath><NextLevel>{text}</NextLevel></cwmp:GetParameterNames>");
+            let body = format!(
+                "<cwmp:GetParameterNames><ParameterPath>Device.</ParameterPath><NextLevel>{text}</NextLevel></cwmp:GetParameterNames>"
+            );
             let request = GetParameterNames { path: path_of("Device."), next_level };
             assert_reads(&body, &Message::AcsRequest(AcsRequest::GetParameterNames(request)), &[]);
         }

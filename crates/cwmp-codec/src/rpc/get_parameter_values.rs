@@ -106,7 +106,9 @@ mod tests {
             ("soap:arrayType='xsd:string[2]'", vec![]),
             ("nowhere:arrayType='xsd:string[2]'", vec!["prefix_undeclared"]),
         ] {
-            let body = format!("<cwmp:GetParameterValues><ParameterNames {attributes}>{members}</ParameterNames></cwmp:GetParameterValues>");
+            let body = format!(
+                "<cwmp:GetParameterValues><ParameterNames {attributes}>{members}</ParameterNames></cwmp:GetParameterValues>"
+            );
             assert_reads(&body, &request(&["Device.A", "Device.B"]), &remarks);
         }
         let other = "<cwmp:GetParameterValues><ParameterNames enc:arrayType='xsd:string[1]'><item>Device.A</item></ParameterNames></cwmp:GetParameterValues>";

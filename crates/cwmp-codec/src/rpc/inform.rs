@@ -242,7 +242,8 @@ mod tests {
 
     const DEVICE: &str = "<DeviceId><Manufacturer>M</Manufacturer><OUI>00D09E</OUI><ProductClass/><SerialNumber>1</SerialNumber></DeviceId>";
     const EVENT: &str = "<Event enc:arrayType='cwmp:EventStruct[1]'><EventStruct><EventCode>2 PERIODIC</EventCode><CommandKey/></EventStruct></Event>";
-    const REST: &str = "<MaxEnvelopes>1</MaxEnvelopes><CurrentTime>2024-05-01T10:00:00+02:00</CurrentTime><RetryCount>0</RetryCount>";
+    const REST: &str =
+        "<MaxEnvelopes>1</MaxEnvelopes><CurrentTime>2024-05-01T10:00:00+02:00</CurrentTime><RetryCount>0</RetryCount>";
     const LIST: &str = "<ParameterList enc:arrayType='cwmp:ParameterValueStruct[0]'/>";
 
     fn inform() -> Inform {
@@ -304,7 +305,9 @@ mod tests {
         let remarks = ["max_envelopes_other", "current_time_form", "retry_count_missing"];
         assert_reads(&body(&[DEVICE, EVENT, rest, LIST]), &message(read_as), &remarks);
         for count in ["-1", "4294967296", ""] {
-            let rest = format!("<MaxEnvelopes>1</MaxEnvelopes><CurrentTime>2024-05-01T10:00:00Z</CurrentTime><RetryCount>{count}</RetryCount>");
+            let rest = format!(
+                "<MaxEnvelopes>1</MaxEnvelopes><CurrentTime>2024-05-01T10:00:00Z</CurrentTime><RetryCount>{count}</RetryCount>"
+            );
             let decoded = decoded(&body(&[DEVICE, EVENT, &rest, LIST]));
             assert_eq!(names(&decoded.remarks), ["argument_unreadable"], "CWMP-199: {count}");
         }
@@ -325,7 +328,7 @@ mod tests {
         for device in ["", "<DeviceId/>", "<DeviceId><OUI>00D09E</OUI></DeviceId>"] {
             let error = read(&body(&[device, EVENT, REST, LIST])).expect_err("CWMP-099");
             assert_eq!(error.class(), DecodeClass::InvalidArguments, "CWMP-099: {device}");
-            let crate::DecodeError::InvalidArguments { answer_to, .. } = error else { panic!("arguments") };
+            let DecodeError::InvalidArguments { answer_to, .. } = error else { panic!("arguments") };
             assert_eq!(answer_to.id.as_deref(), Some("1"), "CWMP-087: a Fault 8003 repeats the ID");
             assert_eq!(answer_to.namespace, Some(V1_0), "CWMP-162");
         }

@@ -316,8 +316,7 @@ impl<'a> Reader<'a> {
     fn check_repeated(&self, tag: &'a str, name_bytes: usize) -> Result<()> {
         const FEW: usize = 8;
         let mut seen = [""; FEW];
-        let mut used = 0;
-        for attribute in unchecked(tag, name_bytes).flatten() {
+        for (used, attribute) in unchecked(tag, name_bytes).flatten().enumerate() {
             let name = attribute.key.into_inner();
             if used == FEW {
                 return match Attributes::new(tag, name_bytes).find_map(std::result::Result::err) {
@@ -329,7 +328,6 @@ impl<'a> Reader<'a> {
                 return Err(self.malformed("an attribute twice in one tag"));
             }
             seen[used] = name;
-            used += 1;
         }
         Ok(())
     }
