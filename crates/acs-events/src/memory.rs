@@ -86,10 +86,9 @@ impl EventLog for MemoryEventLog {
         }
         let skip = usize::try_from(after - state.start).unwrap_or(usize::MAX);
         let records = state.records.iter().skip(skip).take(limit);
-        Ok(records
-            .zip(after + 1..)
-            .map(|(record, position)| LoggedEvent { position, record: record.clone() })
-            .collect())
+        let logged =
+            |(i, record): (usize, &EventRecord)| LoggedEvent { position: after + 1 + i as u64, record: record.clone() };
+        Ok(records.enumerate().map(logged).collect())
     }
 
     async fn end(&self) -> Result<LogPosition, ReadError> {

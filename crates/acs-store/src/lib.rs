@@ -4,11 +4,16 @@
 //! passes the same contract suite. The traits are cut so that a CQL store can hold them: one partition per device, plain
 //! writes ordered by a stamp, conditional writes within one partition, no transaction over two.
 //!
+//! Where to start: [`Devices`], [`Tasks`]; `contract` (a feature) says each rule as a test; [`rules`] are the decisions that
+//! backends share; [`memory`] has the fakes and the session cache of a single process.
+//!
 //! Invariants:
 //! - What a call returned `Ok` for is durable.
 //! - A task is only ever written by [`Tasks::commit`]: conditional on its revision and, from a session, on the holder.
 
 mod access;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod devices;
 mod error;
 mod files;
@@ -42,3 +47,11 @@ impl<T> Store for T where
 
 /// What a call returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use crate::memory::{MemorySessionCache, MemoryStore};
+
+    crate::store_contract!(memory_store, async { (MemoryStore::new(), ()) });
+    crate::session_cache_contract!(memory_session_cache, async { (MemorySessionCache::new(), ()) });
+}

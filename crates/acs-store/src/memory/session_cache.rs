@@ -243,3 +243,107 @@ impl SessionCache for MemorySessionCache {
         Ok(self.state().sessions.len() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::sample::{device, emitter, stamp};
+
+    fn id(n: u32) -> SessionId {
+        SessionId::from_bytes(u128::from(n).to_be_bytes())
+    }
+
+    fn cached(n: u32, snapshot: usize) -> CachedSession {
+        let stamp = stamp(i64::from(n));
+        CachedSession { session: id(n), device: device(n), stamp, front_end: emitter(), snapshot: vec![0; snapshot] }
+    }
+
+    fn small() -> SessionCacheLimits {
+        SessionCacheLimits { sessions: 3, snapshot_bytes: 100, age: Duration::from_secs(60) }
+    }
+
+    async fn live(cache: &MemorySessionCache, candidates: std::ops::Range<u32>) -> Vec<u32> {
+        let mut found = Vec::new();
+        for n in candidates {
+            if cache.current(&device(n)).await.unwrap() == Some(id(n)) {
+                found.push(n);
+            }
+        }
+        found
+    }
+
+    #[tokio::test]
+    async fn p19_sessions_are_bounded_and_the_oldest_touch_goes_first() {
+        let cache = MemorySessionCache::with_limits(small());
+        for n in 0..3 {
+            cache.begin(&cached(n, 0)).await.unwrap();
+        }
+        assert!(cache.session(&id(0)).await.unwrap().is_some());
+        cache.begin(&cached(3, 0)).await.unwrap();
+        assert_eq!(live(&cache, 0..4).await, [0, 2, 3]);
+        assert_eq!(cache.live_sessions().await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn p19_snapshots_are_bounded_together() {
+        let cache = MemorySessionCache::with_limits(small());
+        cache.begin(&cached(0, 60)).await.unwrap();
+        cache.begin(&cached(1, 40)).await.unwrap();
+        assert_eq!(live(&cache, 0..2).await, [0, 1], "exactly at the limit");
+        cache.put_snapshot(&id(1), vec![0; 41]).await.unwrap();
+        assert_eq!(live(&cache, 0..2).await, [1], "one byte over it");
+        cache.put_snapshot(&id(1), vec![0; 101]).await.unwrap();
+        let kept = cache.session(&id(1)).await.unwrap().expect("the session stays");
+        assert_eq!(kept.snapshot, [], "a snapshot that can never fit costs a resume, no other session");
+        assert_eq!(cache.state().snapshot_bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn p19_devices_without_session_are_bounded() {
+        let cache = MemorySessionCache::with_limits(small());
+        for n in 0..1000 {
+            cache.hint_work(&device(n)).await.unwrap();
+        }
+        assert_eq!(cache.state().devices.len(), 12, "four for each session allowed");
+        assert!(cache.take_hint(&device(999)).await.unwrap());
+        assert!(!cache.take_hint(&device(0)).await.unwrap(), "a lost hint is mended by timers");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_touches_ends_with_its_age() {
+        let cache = MemorySessionCache::with_limits(small());
+        cache.begin(&cached(0, 10)).await.unwrap();
+        cache.begin(&cached(1, 10)).await.unwrap();
+        tokio::time::advance(Duration::from_secs(59)).await;
+        cache.put_snapshot(&id(0), vec![0; 5]).await.unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(live(&cache, 0..2).await, [0]);
+        assert_eq!(cache.hint_work(&device(1)).await.unwrap(), None, "an expired session is nobody to ask");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(cache.live_sessions().await.unwrap(), 0);
+        let state = cache.state();
+        assert_eq!((state.devices.len(), state.snapshot_bytes), (0, 0), "nothing is kept of it");
+    }
+
+    #[tokio::test]
+    async fn p14_an_evicted_session_still_finds_the_hint() {
+        let cache = MemorySessionCache::with_limits(small());
+        cache.begin(&cached(0, 0)).await.unwrap();
+        assert_eq!(cache.hint_work(&device(0)).await.unwrap(), Some(id(0)));
+        for n in 1..=3 {
+            cache.begin(&cached(n, 0)).await.unwrap();
+        }
+        assert_eq!(cache.current(&device(0)).await.unwrap(), None, "evicted");
+        assert!(cache.end(&device(0), &id(0)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn p14_an_emptied_cache_works_on() {
+        let cache = MemorySessionCache::new();
+        cache.begin(&cached(0, 10)).await.unwrap();
+        cache.clear();
+        assert_eq!(cache.live_sessions().await.unwrap(), 0);
+        assert!(!cache.end(&device(0), &id(0)).await.unwrap());
+        assert_eq!(cache.begin(&cached(0, 10)).await.unwrap(), None);
+    }
+}

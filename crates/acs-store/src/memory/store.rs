@@ -185,10 +185,10 @@ impl State {
 }
 
 /// The part of `map` that comes after the page before, newest first.
-fn newest_first<'a, I: Ord + Clone, T>(
-    map: &'a BTreeMap<TimeKey<I>, T>,
+fn newest_first<I: Ord + Clone, T>(
+    map: &BTreeMap<TimeKey<I>, T>,
     after: Option<TimeKey<I>>,
-) -> impl Iterator<Item = (TimeKey<I>, &'a T)> {
+) -> impl Iterator<Item = (TimeKey<I>, &T)> {
     let end = after.map_or(Bound::Unbounded, Bound::Excluded);
     map.range((Bound::Unbounded, end)).rev().map(|(key, item)| (key.clone(), item))
 }
