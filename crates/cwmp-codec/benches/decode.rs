@@ -42,7 +42,7 @@ fn inform() -> Envelope {
         max_envelopes: 1,
         current_time: "2024-05-01T10:00:00Z".to_owned(),
         retry_count: 0,
-        parameters: values(9),
+        parameters: values(10),
     })))
 }
 

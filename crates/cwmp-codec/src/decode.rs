@@ -166,24 +166,10 @@ fn header(r: &mut Reader<'_>) -> Result<ReadHeader, DecodeError> {
 fn header_entry(r: &mut Reader<'_>, entry: &Element<'_>, read: &mut ReadHeader) -> Result<bool, DecodeError> {
     let header = &mut read.header;
     match entry.local {
-        "ID" => {
-            if entry.must_understand != Some("1") {
-                r.note(Remark::MustUnderstandForm);
-            }
-            let id = r.text()?.into_owned();
-            if header.id.is_some() {
-                r.note(Remark::IdRepeated);
-            } else {
-                header.id = Some(id);
-            }
-        }
+        "ID" => read_id(r, entry, header)?,
         "HoldRequests" => header.hold_requests = readable(r, parse_boolean)?,
         "SessionTimeout" => header.session_timeout = readable(r, parse_number)?,
-        "SupportedCWMPVersions" => {
-            let list = r.text()?;
-            header.supported_versions =
-                Some(list.split(',').map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned).collect());
-        }
+        "SupportedCWMPVersions" => header.supported_versions = Some(supported_versions(r)?),
         "UseCWMPVersion" => header.use_version = readable(r, CwmpVersion::parse)?,
         "NoMoreRequests" => {
             r.note(Remark::NoMoreRequests);
@@ -192,6 +178,35 @@ fn header_entry(r: &mut Reader<'_>, entry: &Element<'_>, read: &mut ReadHeader) 
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+fn read_id(r: &mut Reader<'_>, entry: &Element<'_>, header: &mut Header) -> Result<(), DecodeError> {
+    if entry.must_understand != Some("1") {
+        r.note(Remark::MustUnderstandForm);
+    }
+    let id = r.text()?;
+    if id.len() > r.limits().id_bytes {
+        return Err(r.too_large(Limit::IdBytes, r.limits().id_bytes));
+    }
+    if header.id.is_some() {
+        r.note(Remark::IdRepeated);
+    } else {
+        header.id = Some(id.into_owned());
+    }
+    Ok(())
+}
+
+fn supported_versions(r: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
+    let list = r.text()?;
+    let max = r.limits().supported_versions;
+    let mut versions = Vec::new();
+    for version in list.split(',').map(str::trim).filter(|v| !v.is_empty()) {
+        if versions.len() >= max {
+            return Err(r.too_large(Limit::SupportedVersions, max));
+        }
+        versions.push(version.to_owned());
+    }
+    Ok(versions)
 }
 
 fn readable<T>(r: &mut Reader<'_>, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, DecodeError> {

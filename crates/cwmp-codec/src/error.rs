@@ -166,6 +166,24 @@ pub enum EncodeError {
         /// Found.
         chars: usize,
     },
+    /// Over a limit of members.
+    #[error("{field} has {count} members, at most {limit} are allowed")]
+    TooMany {
+        /// The list.
+        field: &'static str,
+        /// Allowed.
+        limit: usize,
+        /// Found.
+        count: usize,
+    },
+    /// A value that does not fit its type (CWMP-078). The value may be a secret, so it is not told.
+    #[error("the value of `{name}` is no {expected}")]
+    Value {
+        /// The parameter.
+        name: String,
+        /// The type.
+        expected: &'static str,
+    },
     /// XML 1.0 cannot carry it (CWMP-083).
     #[error("{field} has the character U+{found:04X}, which XML cannot carry")]
     InvalidCharacter {

@@ -23,6 +23,10 @@ pub struct Limits {
     pub events: usize,
     /// Entries of the SOAP header.
     pub header_entries: usize,
+    /// Bytes of the header `ID`, which is kept and sent back.
+    pub id_bytes: usize,
+    /// Versions in the header `SupportedCWMPVersions`.
+    pub supported_versions: usize,
 }
 
 impl Default for Limits {
@@ -39,6 +43,8 @@ impl Default for Limits {
             list_members: 100_000,
             events: 256,
             header_entries: 32,
+            id_bytes: 1024,
+            supported_versions: 64,
         }
     }
 }
@@ -66,6 +72,10 @@ pub enum Limit {
     Events,
     /// [`Limits::header_entries`]
     HeaderEntries,
+    /// [`Limits::id_bytes`]
+    IdBytes,
+    /// [`Limits::supported_versions`]
+    SupportedVersions,
 }
 
 impl Limit {
@@ -82,6 +92,8 @@ impl Limit {
             Self::ListMembers => "list_members",
             Self::Events => "events",
             Self::HeaderEntries => "header_entries",
+            Self::IdBytes => "id_bytes",
+            Self::SupportedVersions => "supported_versions",
         }
     }
 }

@@ -2,17 +2,22 @@
 
 use std::borrow::Cow;
 
-use cwmp_model::{Value, ValueType};
+use cwmp_model::{ParameterValue, ValueType};
 use data_encoding::{BASE64, HEXUPPER_PERMISSIVE};
 
 use crate::EncodeError;
 use crate::arguments::parse_boolean;
 use crate::xml::Writer;
 
-/// The text to write for `value`.
-pub(crate) fn text<'v>(w: &Writer<'_>, value: &'v Value) -> Result<Cow<'v, str>, EncodeError> {
-    let text = value.text.as_str();
-    let fits = match value.kind {
+/// The text to write for the value of `parameter`.
+pub(crate) fn text<'v>(w: &Writer<'_>, parameter: &'v ParameterValue) -> Result<Cow<'v, str>, EncodeError> {
+    let kind = parameter.value.kind;
+    written_form(w, kind, &parameter.value.text)
+        .ok_or_else(|| EncodeError::Value { name: parameter.name.to_string(), expected: kind.as_str() })
+}
+
+fn written_form<'v>(w: &Writer<'_>, kind: ValueType, text: &'v str) -> Option<Cow<'v, str>> {
+    let fits = match kind {
         ValueType::String => true,
         ValueType::Int => text.parse::<i32>().is_ok(),
         ValueType::UnsignedInt => text.parse::<u32>().is_ok(),
@@ -20,26 +25,20 @@ pub(crate) fn text<'v>(w: &Writer<'_>, value: &'v Value) -> Result<Cow<'v, str>,
         ValueType::UnsignedLong => text.parse::<u64>().is_ok(),
         ValueType::DateTime => is_date_time(text),
         ValueType::HexBinary => HEXUPPER_PERMISSIVE.decode(text.as_bytes()).is_ok(),
-        ValueType::Boolean => match parse_boolean(text) {
-            Some(boolean) => return Ok(Cow::Borrowed(w.boolean_text(boolean))),
-            None => false,
-        },
+        ValueType::Boolean => return parse_boolean(text).map(|boolean| Cow::Borrowed(w.boolean_text(boolean))),
         ValueType::Base64 => return base64(text),
     };
-    if fits { Ok(Cow::Borrowed(text)) } else { Err(form("Value", text, value.kind.as_str())) }
+    fits.then_some(Cow::Borrowed(text))
 }
 
 /// Base64 goes without line breaks (CWMP-085).
-fn base64(text: &str) -> Result<Cow<'_, str>, EncodeError> {
+fn base64(text: &str) -> Option<Cow<'_, str>> {
     let compact = if text.contains(|c: char| c.is_ascii_whitespace()) {
         Cow::Owned(text.chars().filter(|c| !c.is_ascii_whitespace()).collect())
     } else {
         Cow::Borrowed(text)
     };
-    match BASE64.decode(compact.as_bytes()) {
-        Ok(_) => Ok(compact),
-        Err(_) => Err(form("Value", text, ValueType::Base64.as_str())),
-    }
+    BASE64.decode(compact.as_bytes()).is_ok().then_some(compact)
 }
 
 /// A dateTime of the standard (CWMP-079, CWMP-080) in `field`.
@@ -110,13 +109,15 @@ const fn days_of(year: u32, month: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use cwmp_model::{ParameterPath, Value};
+
     use super::*;
     use crate::{BooleanForm, CwmpNamespace, EncodeOptions};
 
     fn written(kind: ValueType, text_in: &str) -> Option<String> {
         let options = EncodeOptions::default();
         let w = Writer::new(CwmpNamespace::V1_0, &options);
-        text(&w, &Value::new(kind, text_in)).ok().map(Cow::into_owned)
+        written_form(&w, kind, text_in).map(Cow::into_owned)
     }
 
     #[test]
@@ -144,7 +145,17 @@ mod tests {
         assert_eq!(written(ValueType::Boolean, "yes"), None, "CWMP-077");
         let options = EncodeOptions { booleans: BooleanForm::Words, ..EncodeOptions::default() };
         let w = Writer::new(CwmpNamespace::V1_0, &options);
-        assert_eq!(text(&w, &Value::new(ValueType::Boolean, "1")).expect("a boolean"), "true");
+        assert_eq!(written_form(&w, ValueType::Boolean, "1").as_deref(), Some("true"), "CWMP-077");
+    }
+
+    #[test]
+    fn p26_a_refused_value_is_not_told() {
+        let options = EncodeOptions::default();
+        let w = Writer::new(CwmpNamespace::V1_0, &options);
+        let name = ParameterPath::new("Device.X").expect("a path");
+        let parameter = ParameterValue { name, value: Value::new(ValueType::Base64, "s3cret") };
+        let error = text(&w, &parameter).expect_err("CWMP-085");
+        assert_eq!(error.to_string(), "the value of `Device.X` is no base64Binary", "P26");
     }
 
     #[test]

@@ -164,8 +164,12 @@ fn cwmp_530_every_limit_holds_at_its_edge() {
         "<c:Inform><DeviceId><SerialNumber>1</SerialNumber></DeviceId>\
          <Event><EventStruct/><EventStruct/><EventStruct/></Event></c:Inform>",
     );
+    let versions = format!(
+        "{OPEN}<e:Header><c:SupportedCWMPVersions>1.0,1.1,1.2,1.3,1.4</c:SupportedCWMPVersions></e:Header>\
+         <e:Body><c:RebootResponse/></e:Body></e:Envelope>"
+    );
     type Set = fn(&mut Limits, usize);
-    let cases: [(&str, Limit, Set, usize); 10] = [
+    let cases: [(&str, Limit, Set, usize); 12] = [
         (&body, Limit::BodyBytes, |l, n| l.body_bytes = n, body.len()),
         (&body, Limit::Depth, |l, n| l.depth = n, 6),
         (&body, Limit::Elements, |l, n| l.elements = n, 9),
@@ -176,6 +180,8 @@ fn cwmp_530_every_limit_holds_at_its_edge() {
         (&body, Limit::ListMembers, |l, n| l.list_members = n, 1),
         (&inform, Limit::Events, |l, n| l.events = n, 3),
         (&body, Limit::HeaderEntries, |l, n| l.header_entries = n, 1),
+        (&body, Limit::IdBytes, |l, n| l.id_bytes = n, 1),
+        (&versions, Limit::SupportedVersions, |l, n| l.supported_versions = n, 5),
     ];
     for (body, limit, set, fits) in cases {
         let mut limits = base;

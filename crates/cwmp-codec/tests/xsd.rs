@@ -235,7 +235,7 @@ fn cwmp_220_valid_samples_are_read() {
 
 /// Each defect is an error or a remark. Accepted without one are: what belongs to methods that are not read yet
 /// (Unknown), and what decides nothing here and is kept as sent (a value that does not fit its type, a fault code that
-/// is not of this message).
+/// is not of this message, a header entry of a later version).
 #[test]
 fn invalid_samples_are_refused_remarked_or_knowingly_accepted() {
     let Some(outcomes) = outcomes("invalid") else { return };

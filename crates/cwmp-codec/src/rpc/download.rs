@@ -1,3 +1,5 @@
+use std::fmt;
+
 use super::{
     COMMAND_KEY_CHARS_MAX, TIME_CHARS_MAX, TRANSFER_TEXT_CHARS_MAX, URL_CHARS_MAX, check_url, encode_status,
     has_user_information,
@@ -8,7 +10,7 @@ use crate::xml::{Reader, Writer};
 use crate::{CwmpNamespace, DecodeError, EncodeError, Remark};
 
 /// Download (TR-069 A.3.2.8).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Download {
     /// CommandKey, at most 32 characters, unlike that of any open transfer of the device (CWMP-330).
     pub command_key: String,
@@ -41,6 +43,20 @@ pub struct DownloadResponse {
     pub start_time: String,
     /// CompleteTime, as sent.
     pub complete_time: String,
+}
+
+/// Without the credentials and without the query of the URL, which may hold a signature (P26).
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download")
+            .field("command_key", &self.command_key)
+            .field("file_type", &self.file_type)
+            .field("url", &self.url.split('?').next().unwrap_or_default())
+            .field("file_size", &self.file_size)
+            .field("target_file_name", &self.target_file_name)
+            .field("delay_seconds", &self.delay_seconds)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The file types of Download and the first namespace that has each (CWMP-331, `filetypes.tsv`).
@@ -206,6 +222,18 @@ mod tests {
                 assert_eq!(ok, namespaces.contains(&namespace), "CWMP-331: {file_type} in {namespace:?}");
             }
         }
+    }
+
+    #[test]
+    fn p26_credentials_are_not_printed() {
+        let secret = Download {
+            username: "us3r".to_owned(),
+            password: "s3cret".to_owned(),
+            url: "https://a/fw.bin?sig=s3cret".to_owned(),
+            ..Download::default()
+        };
+        let printed = format!("{secret:?}");
+        assert!(!printed.contains("s3cret") && !printed.contains("us3r"), "P26: {printed}");
     }
 
     #[test]

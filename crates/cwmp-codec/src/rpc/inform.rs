@@ -174,7 +174,7 @@ fn encode_device(w: &mut Writer<'_>, device: &DeviceIdentity) -> Result<(), Enco
 
 fn encode_events(w: &mut Writer<'_>, events: &[Event]) -> Result<(), EncodeError> {
     if events.len() > EVENTS_MAX {
-        return Err(EncodeError::TooLong { field: "Event", limit: EVENTS_MAX, chars: events.len() });
+        return Err(EncodeError::TooMany { field: "Event", limit: EVENTS_MAX, count: events.len() });
     }
     w.open_array("Event", "cwmp:EventStruct", events.len());
     for event in events {

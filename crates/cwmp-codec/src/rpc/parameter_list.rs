@@ -57,7 +57,7 @@ pub(super) fn encode(w: &mut Writer<'_>, parameters: &[ParameterValue]) -> Resul
         w.raw("<Value xsi:type=\"xsd:");
         w.raw(parameter.value.kind.as_str());
         w.raw("\">");
-        let text = value::text(w, &parameter.value)?;
+        let text = value::text(w, parameter)?;
         w.escaped("Value", &text)?;
         w.raw("</Value></ParameterValueStruct>");
     }

@@ -152,8 +152,7 @@ impl<'a> Reader<'a> {
     /// The text of the open element, unescaped; closes it. Elements inside are ignored.
     pub(crate) fn text(&mut self) -> Result<Cow<'a, str>> {
         let mut text = Cow::Borrowed("");
-        while let Some(element) = self.text_or_child(&mut text)? {
-            debug_assert!(!element.local.is_empty());
+        while self.text_or_child(&mut text)?.is_some() {
             self.note(Remark::ElementUnknown);
             self.skip()?;
         }
