@@ -1,0 +1,5 @@
+//! Wakes over real sockets: CPEs of the field and hostile ones (`quirks`), and what policy forbids (`policy`).
+
+mod cpe;
+mod policy;
+mod quirks;
