@@ -372,12 +372,65 @@ mod tests {
         assert!(!is_blank(b"<a/>"), "CWMP-013");
     }
 
+    fn with_header(entries: &str) -> Result<Decoded, DecodeError> {
+        let body = format!(
+            "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns:c=\"urn:dslforum-org:cwmp-1-2\">\
+             <e:Header>{entries}</e:Header><e:Body><c:GetRPCMethods/></e:Body></e:Envelope>"
+        );
+        decode(body.as_bytes(), None, &Limits::default())
+    }
+
+    const ID: &str = "<c:ID e:mustUnderstand='1'> a&amp;1 </c:ID>";
+
+    fn id() -> Header {
+        Header { id: Some(" a&1 ".to_owned()), ..Header::default() }
+    }
+
     #[test]
-    fn cwmp_091_no_more_requests_is_ignored() {
-        let body = br#"<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/" xmlns:c="urn:dslforum-org:cwmp-1-0">
-            <e:Header><c:ID e:mustUnderstand="1">1</c:ID><c:NoMoreRequests e:mustUnderstand="1">1</c:NoMoreRequests></e:Header>
-            <e:Body><c:GetRPCMethods/></e:Body></e:Envelope>"#;
-        let decoded = decode(body, None, &Limits::default()).expect("CWMP-091");
-        assert_eq!(decoded.remarks, [Remark::NoMoreRequests]);
+    fn cwmp_087_to_092_header_entries() {
+        let versions = vec!["1.0".to_owned(), "1.9".to_owned()];
+        for (entries, header, remarks) in [
+            ("", id(), vec![]),
+            (
+                "<c:HoldRequests e:mustUnderstand='1'>true</c:HoldRequests>",
+                Header { hold_requests: Some(true), ..id() },
+                vec![],
+            ),
+            ("<c:HoldRequests>maybe</c:HoldRequests>", id(), vec![Remark::HeaderUnreadable]),
+            ("<c:SessionTimeout>60</c:SessionTimeout>", Header { session_timeout: Some(60), ..id() }, vec![]),
+            (
+                "<c:SupportedCWMPVersions>1.0, 1.9,</c:SupportedCWMPVersions>",
+                Header { supported_versions: Some(versions), ..id() },
+                vec![],
+            ),
+            (
+                "<c:UseCWMPVersion e:mustUnderstand='1'>1.4</c:UseCWMPVersion>",
+                Header { use_version: Some(CwmpVersion::V1_4), ..id() },
+                vec![],
+            ),
+            ("<c:NoMoreRequests e:mustUnderstand='1'>1</c:NoMoreRequests>", id(), vec![Remark::NoMoreRequests]),
+            ("<x xmlns='urn:x'>1</x>", id(), vec![Remark::HeaderUnknown]),
+            ("<x xmlns='urn:x' e:mustUnderstand='0'>1</x>", id(), vec![Remark::HeaderUnknown]),
+            ("<x xmlns='urn:x' e:mustUnderstand='1' e:actor='urn:else'>1</x>", id(), vec![Remark::HeaderUnknown]),
+            ("<c:ID e:mustUnderstand='1'>2</c:ID>", id(), vec![Remark::IdRepeated]),
+        ] {
+            let decoded = with_header(&format!("{ID}{entries}")).expect(entries);
+            assert_eq!((decoded.envelope.header, decoded.remarks), (header, remarks), "{entries}");
+        }
+    }
+
+    #[test]
+    fn cwmp_092_an_unknown_entry_to_understand_is_answered_with_the_id() {
+        for must in [
+            "e:mustUnderstand='1'",
+            "e:mustUnderstand='true'",
+            "e:mustUnderstand='1' e:actor='http://schemas.xmlsoap.org/soap/actor/next'",
+        ] {
+            let error = with_header(&format!("<x:Pay xmlns:x='urn:x' {must}><c:ID>0</c:ID></x:Pay>{ID}"))
+                .expect_err("CWMP-092");
+            let DecodeError::MustUnderstand { entry, answer_to } = error else { panic!("CWMP-092: {error}") };
+            assert_eq!(&*entry, "Pay");
+            assert_eq!((answer_to.id, answer_to.namespace), (id().id, Some(CwmpNamespace::V1_2)), "CWMP-087");
+        }
     }
 }

@@ -179,3 +179,55 @@ fn empty(w: &mut Writer<'_>, name: &str) -> Result<(), EncodeError> {
     w.empty(name);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CwmpVersion;
+
+    fn written(header: Header, options: &EncodeOptions) -> String {
+        let message = Message::AcsRequest(AcsRequest::FactoryReset);
+        let envelope = Envelope { namespace: Some(CwmpNamespace::V1_2), header, message };
+        String::from_utf8(encode_with(&envelope, options).expect("a valid envelope")).expect("UTF-8")
+    }
+
+    #[test]
+    fn cwmp_087_header_entries_and_their_must_understand() {
+        let header = Header {
+            id: Some(" <1>\u{e9} ".to_owned()),
+            hold_requests: Some(false),
+            session_timeout: Some(60),
+            supported_versions: Some(vec!["1.0".to_owned(), "1.4".to_owned()]),
+            use_version: Some(CwmpVersion::V1_4),
+        };
+        let expected = "<soap-env:Header>\
+            <cwmp:ID soap-env:mustUnderstand=\"1\"> &lt;1&gt;&#233; </cwmp:ID>\
+            <cwmp:HoldRequests soap-env:mustUnderstand=\"1\">0</cwmp:HoldRequests>\
+            <cwmp:SessionTimeout soap-env:mustUnderstand=\"0\">60</cwmp:SessionTimeout>\
+            <cwmp:SupportedCWMPVersions soap-env:mustUnderstand=\"0\">1.0,1.4</cwmp:SupportedCWMPVersions>\
+            <cwmp:UseCWMPVersion soap-env:mustUnderstand=\"1\">1.4</cwmp:UseCWMPVersion></soap-env:Header>";
+        let xml = written(header, &EncodeOptions::default());
+        assert!(xml.contains(expected), "CWMP-087, CWMP-090, CWMP-161: {xml}");
+        let none = written(Header::default(), &EncodeOptions::default());
+        assert!(!none.contains("Header"), "CWMP-087: no ID in the request, none in the answer: {none}");
+    }
+
+    #[test]
+    fn cwmp_082_switches() {
+        let id = || Header { id: Some("\u{e9}\r\u{85}".to_owned()), ..Header::default() };
+        let plain = EncodeOptions { declaration: false, numeric_references: false, booleans: BooleanForm::Words };
+        let xml = written(Header { hold_requests: Some(true), ..id() }, &plain);
+        assert!(xml.starts_with("<soap-env:Envelope "), "no declaration: {xml}");
+        assert!(xml.contains(">\u{e9}&#13;&#133;</cwmp:ID>"), "controls are references all the same: {xml}");
+        assert!(xml.contains(">true</cwmp:HoldRequests>"), "CWMP-077: {xml}");
+        let standard = written(id(), &EncodeOptions::default());
+        assert!(standard.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap-env:Envelope "), "{standard}");
+    }
+
+    #[test]
+    fn cwmp_168_what_is_not_known_is_not_written() {
+        let message = Message::Unknown { method: "Kicked".to_owned() };
+        let error = encode(&Envelope { namespace: None, header: Header::default(), message });
+        assert_eq!(error, Err(EncodeError::UnknownMethod { method: "Kicked".to_owned() }));
+    }
+}

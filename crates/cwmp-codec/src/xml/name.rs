@@ -56,20 +56,53 @@ pub(crate) fn is_old_schema(uri: &str) -> bool {
         .is_some_and(|rest| matches!(rest, "/XMLSchema" | "/XMLSchema-instance"))
 }
 
-/// Whether `name` can be an XML name: no markup, no white space, no digit in front. Characters beyond ASCII pass.
+/// Whether `name` can be a qualified XML name: a local name with at most one prefix, without markup, white space or a
+/// digit in front. Characters beyond ASCII pass.
 pub(crate) fn is_name(name: &str) -> bool {
+    match name.split_once(':') {
+        Some((prefix, local)) => is_plain_name(prefix) && is_plain_name(local),
+        None => is_plain_name(name),
+    }
+}
+
+fn is_plain_name(name: &str) -> bool {
     const fn table() -> [bool; 256] {
         let mut table = [false; 256];
         let mut b = 0;
         while b < 256 {
             let c = b as u8;
-            table[b] = c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.' | b':') || c >= 0x80;
+            table[b] = c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.') || c >= 0x80;
             b += 1;
         }
         table
     }
     const NAME: [bool; 256] = table();
     let bytes = name.as_bytes();
-    bytes.first().is_some_and(|&b| NAME[usize::from(b)] && !b.is_ascii_digit() && !matches!(b, b'-' | b'.' | b':'))
+    bytes.first().is_some_and(|b| !b.is_ascii_digit() && !matches!(b, b'-' | b'.'))
         && bytes.iter().all(|&b| NAME[usize::from(b)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cwmp_103_names() {
+        for good in ["a", "cwmp:Inform", "_x.-1", "\u{e9}t\u{e9}:a"] {
+            assert!(is_name(good), "CWMP-103: {good}");
+        }
+        for bad in ["", ":", "a:", ":a", "a:b:c", "1a", "a:1", "-a", "a<b", "a&b", "a\"", "a b"] {
+            assert!(!is_name(bad), "CWMP-103: {bad:?}");
+        }
+    }
+
+    #[test]
+    fn cwmp_066_schema_namespaces_of_every_age() {
+        for age in ["1999", "2000/10", "2001"] {
+            let schema = format!("http://www.w3.org/{age}/XMLSchema");
+            assert_eq!(Namespace::of_uri(&schema), Namespace::Schema, "CWMP-066");
+            assert_eq!(Namespace::of_uri(&format!("{schema}-instance")), Namespace::SchemaInstance, "CWMP-066");
+        }
+        assert_eq!(Namespace::of_uri("http://www.w3.org/1999/XMLSchemas"), Namespace::Other);
+    }
 }
