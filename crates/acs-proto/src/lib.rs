@@ -1,15 +1,26 @@
-//! How the services of Lastmile meet: their traits, and (in a cluster) the gRPC contract of `/proto`.
+//! How the services of Lastmile meet: their traits, the byte form of records, and the gRPC contract of `/proto`.
 //!
-//! A service implements its trait; another one holds it as `Arc<dyn …>`: the service itself in one process (the local
-//! face), a gRPC client in a cluster (the remote face). Services know each other only through this crate.
+//! A service implements its trait; another one holds it as `Arc<dyn …>` and cannot tell which of two faces it has:
+//! - **local**: the service itself, in one process (`lastmile dev`). No bytes are made, nothing is copied.
+//! - **remote**: a client of [`remote`] over gRPC, with a server of [`remote`] around the same trait in the other process.
+//!   Requests, replies and errors arrive as they were given; `tests/remote.rs` holds that for every method.
 //!
-//! Where to start: [`Provisioning`].
+//! Services know each other only through this crate; how they connect and prove themselves is the assembly's work.
+//!
+//! Invariants:
+//! - One set of messages, [`v1`], is gRPC contract, event payload and stored form. Numbers and types of fields are for
+//!   ever: `tests/schema.rs` holds them against `testdata/v1/schema.txt`, `tests/samples.rs` reads what older versions wrote.
+//! - A secret is stored only as a [`SecretSeal`] gave it; in the clear it is only in memory and within mutual TLS.
+//! - No bytes make a reader panic: they give a record or a [`RecordError`].
+//!
+//! Where to start: [`Provisioning`] for the services, [`Record`] for what is stored.
 
 mod connection_requests;
 mod error;
 mod file_server;
 mod provisioning;
 pub mod records;
+pub mod remote;
 
 /// The messages and gRPC stubs generated from `/proto/lastmile/v1`.
 #[allow(missing_docs, unreachable_pub, unused_qualifications, rust_2018_idioms, clippy::all, clippy::pedantic)]
