@@ -1,0 +1,194 @@
+//! Event records on their way out: numbered, made durable, and never given up while a place may be found.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use acs_events::{AppendError, EventLog};
+use acs_proto::Provisioning;
+use acs_types::{EmitterId, EventBody, EventRecord};
+use tokio::time::Instant;
+
+use crate::metrics::Metrics;
+
+/// How long records may take (`design.md` §3.5).
+#[derive(Debug, Clone)]
+pub struct ReceiptLimits {
+    /// The event log; then the outbox is tried.
+    pub log: Duration,
+    /// The outbox; then the CPE gets no receipt.
+    pub outbox: Duration,
+    /// Records that nobody awaits and that found no place are kept in memory to be tried again; the oldest over this
+    /// number is dropped and counted.
+    pub kept: usize,
+}
+
+impl Default for ReceiptLimits {
+    fn default() -> Self {
+        Self { log: Duration::from_secs(2), outbox: Duration::from_secs(3), kept: 10_000 }
+    }
+}
+
+/// No durable place is left (P11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither the event log nor the outbox took the record")]
+pub(crate) struct NotDurable;
+
+/// Gives the records of this front-end their numbers and takes them to the event log.
+///
+/// Numbers are dense (P10): a number whose record is certainly nowhere is given to the next one; a record of which that is
+/// not known is appended again until it is (it has the same `event_id` in every copy, P8), although its CPE got no answer.
+pub(crate) struct Emitter {
+    id: EmitterId,
+    log: Arc<dyn EventLog>,
+    outbox: Arc<dyn Provisioning>,
+    limits: ReceiptLimits,
+    metrics: Arc<Metrics>,
+    state: Mutex<Numbers>,
+}
+
+#[derive(Debug)]
+struct Numbers {
+    next: u64,
+    free: BTreeSet<u64>,
+    again: VecDeque<EventRecord>,
+}
+
+impl Numbers {
+    fn take(&mut self) -> u64 {
+        if let Some(free) = self.free.pop_first() {
+            return free;
+        }
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+}
+
+impl Emitter {
+    pub(crate) fn new(
+        id: EmitterId,
+        log: Arc<dyn EventLog>,
+        outbox: Arc<dyn Provisioning>,
+        limits: ReceiptLimits,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let state = Mutex::new(Numbers { next: 1, free: BTreeSet::new(), again: VecDeque::new() });
+        Self { id, log, outbox, limits, metrics, state }
+    }
+
+    pub(crate) fn id(&self) -> &EmitterId {
+        &self.id
+    }
+
+    /// Makes a record durable: event log, else outbox. `Ok` is what a receipt stands on (P7).
+    pub(crate) async fn receipt(&self, mut record: EventRecord) -> Result<(), NotDurable> {
+        record.emitter_seq = self.state().take();
+        let began = Instant::now();
+        let mut in_log = self.append(record.clone()).await;
+        if in_log == Append::TooLarge && shorten(&mut record) {
+            in_log = self.append(record.clone()).await;
+        }
+        if in_log == Append::Durable {
+            self.metrics.receipt("log", began.elapsed());
+            return Ok(());
+        }
+        let outbox = self.outbox.append(vec![record.clone()]);
+        if matches!(tokio::time::timeout(self.limits.outbox, outbox).await, Ok(Ok(()))) {
+            self.metrics.receipt("outbox", began.elapsed());
+            return Ok(());
+        }
+        self.metrics.receipt("none", began.elapsed());
+        self.keep(record);
+        Err(NotDurable)
+    }
+
+    /// Appends a record that no answer depends on.
+    pub(crate) async fn unawaited(&self, mut record: EventRecord) {
+        record.emitter_seq = self.state().take();
+        let copy = record.clone();
+        let append = self.log.append_unawaited(vec![record]);
+        match tokio::time::timeout(self.limits.log, append).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => self.keep(copy),
+        }
+    }
+
+    /// Tries what found no place again, oldest first, until one fails. Called from time to time.
+    pub(crate) async fn retry_kept(&self) {
+        loop {
+            let Some(record) = self.state().again.front().cloned() else { return };
+            let (id, number) = (record.event_id, record.emitter_seq);
+            let appended = self.append(record).await;
+            if appended == Append::Failed {
+                return;
+            }
+            let mut state = self.state();
+            if state.again.front().is_some_and(|first| first.event_id == id) {
+                state.again.pop_front();
+            }
+            if appended == Append::TooLarge {
+                state.free.insert(number);
+                self.metrics.record_lost();
+            }
+        }
+    }
+
+    /// How many records wait for a place.
+    pub(crate) fn kept(&self) -> usize {
+        self.state().again.len()
+    }
+
+    async fn append(&self, record: EventRecord) -> Append {
+        match tokio::time::timeout(self.limits.log, self.log.append(vec![record])).await {
+            Ok(Ok(())) => Append::Durable,
+            Ok(Err(AppendError::TooLarge { bytes, limit })) => {
+                tracing::error!(bytes, limit, "the event log does not take a record of this size");
+                Append::TooLarge
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the event log did not take a record");
+                Append::Failed
+            }
+            Err(_) => {
+                tracing::warn!(after = ?self.limits.log, "the event log did not answer in time");
+                Append::Failed
+            }
+        }
+    }
+
+    fn keep(&self, record: EventRecord) {
+        let mut state = self.state();
+        state.again.push_back(record);
+        if state.again.len() > self.limits.kept
+            && let Some(dropped) = state.again.pop_front()
+        {
+            tracing::error!(emitter_seq = dropped.emitter_seq, "an event record found no place and is dropped");
+            self.metrics.record_lost();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Numbers> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Append {
+    Durable,
+    /// It will never fit.
+    TooLarge,
+    /// Whether it is in the log is not known.
+    Failed,
+}
+
+/// Leaves out what an Inform only repeats: its parameters go to provisioning with `Begin` anyway.
+fn shorten(record: &mut EventRecord) -> bool {
+    match &mut record.body {
+        EventBody::Inform(inform) if !inform.parameters.is_empty() => {
+            inform.parameters.clear();
+            true
+        }
+        _ => false,
+    }
+}

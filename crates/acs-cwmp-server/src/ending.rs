@@ -1,0 +1,195 @@
+//! The ends of sessions: by their own last message, by time, by a newer one, by a stop, by a bug.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acs_proto::{EndRequest, ErrorClass};
+use acs_types::{EventRecord, SessionOutcome, SessionRef};
+use cwmp_session::acs::{self, Input};
+use tokio::time::Instant;
+
+use crate::connection::Connection;
+use crate::front_end::FrontEnd;
+use crate::session::{Session, outcome, to_provisioning};
+use crate::sessions::Slot;
+
+/// How often deadlines are looked at: an unknown outcome has to be visible within 5 s of one (P3).
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+/// When the end of a session is told again to provisioning that did not take it.
+const END_RETRIES: [Duration; 4] =
+    [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(8), Duration::from_secs(20)];
+/// How long a stop waits for what goes on after the last replies.
+const LAST_WORK: Duration = Duration::from_secs(5);
+
+impl FrontEnd {
+    /// Looks after the deadlines of sessions, and after records that found no place. Never returns; one per front-end.
+    pub async fn sweep(self: Arc<Self>) {
+        if !self.takes_over_sweeping() {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(SWEEP_INTERVAL).await;
+            self.time_out().await;
+            if self.emitter.kept() > 0 {
+                self.emitter.retry_kept().await;
+            }
+        }
+    }
+
+    async fn time_out(self: &Arc<Self>) {
+        let now = self.now();
+        for slot in self.sessions.due(now) {
+            // One that is being served has its own deadlines.
+            if let Ok(mut session) = Arc::clone(&slot.session).try_lock_owned() {
+                self.interrupt(&slot, &mut session, Input::Timeout).await;
+            }
+        }
+    }
+
+    /// Takes no new session any more, waits for those that have begun, and leaves the rest to other front-ends.
+    pub(crate) async fn drain(self: &Arc<Self>) {
+        self.admission.close();
+        let deadline = Instant::now() + self.config.waits.drain;
+        while self.sessions.len() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        for slot in self.sessions.all() {
+            let turn = Arc::clone(&slot.session).lock_owned();
+            if let Ok(mut session) = tokio::time::timeout(Duration::from_secs(1), turn).await {
+                self.interrupt(&slot, &mut session, Input::Drain).await;
+            }
+        }
+        self.tasks.close();
+        if tokio::time::timeout(LAST_WORK, self.tasks.wait()).await.is_err() {
+            tracing::warn!(left = self.tasks.len(), "the front-end stops before all ends of sessions were told");
+        }
+        self.emitter.retry_kept().await;
+    }
+
+    /// A newer session of the device has begun (CWMP-129, CWMP-130).
+    pub(crate) fn supersede(self: &Arc<Self>, older: Arc<Slot>) {
+        let front_end = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let mut session = Arc::clone(&older.session).lock_owned().await;
+            front_end.interrupt(&older, &mut session, Input::Superseded).await;
+        });
+    }
+
+    /// The socket is gone. A session that has nothing else ends with it (CWMP-023).
+    pub(crate) fn connection_closed(self: &Arc<Self>, connection: &Arc<Connection>, error: Option<hyper::Error>) {
+        if let Some(deadline) = connection.timing.expired() {
+            self.metrics.connection_expired(deadline);
+        } else if let Some(error) = error {
+            tracing::debug!(%error, source = %connection.source(), "a connection broke");
+        }
+        let Some(slot) = connection.bound().and_then(|bound| self.sessions.get(&bound.session)) else { return };
+        let (front_end, connection) = (Arc::clone(self), Arc::clone(connection));
+        self.tasks.spawn(async move {
+            let mut session = Arc::clone(&slot.session).lock_owned().await;
+            let here = session.connection.as_ref().is_some_and(|c| Arc::ptr_eq(c, &connection));
+            if session.cookieless && here {
+                front_end.interrupt(&slot, &mut session, Input::Disconnected).await;
+            }
+        });
+    }
+
+    /// Something other than a POST happens to a session.
+    async fn interrupt(self: &Arc<Self>, slot: &Arc<Slot>, session: &mut Session, input: Input) {
+        self.drive(slot, session, self.now(), input).await;
+        if session.end.is_some() {
+            self.over(slot, session);
+        }
+    }
+
+    /// The session is over: it leaves the table at once, the rest follows behind the reply.
+    pub(crate) fn over(self: &Arc<Self>, slot: &Slot, session: &mut Session) {
+        let Some(end) = session.end.take() else { return };
+        self.sessions.end(slot);
+        if let Some(connection) = session.connection.take() {
+            connection.release(&slot.id);
+        }
+        let outcome = outcome(end.outcome);
+        self.metrics.session_ended(outcome);
+        let now = self.now();
+        let mut answers = std::mem::take(&mut session.undelivered);
+        answers.extend(end.answers.into_iter().map(to_provisioning));
+        let wants_to_know = session.worked || !answers.is_empty();
+        let request = EndRequest { session: session.at.clone(), at: now, outcome, answers };
+        // Without its InformResponse it has never been one for the CPE, nor for those who read the events.
+        let account = session.accepted.then(|| session.account(self.emitter.id(), now, outcome, end.detail));
+        let front_end = Arc::clone(self);
+        self.tasks.spawn(async move { front_end.tell_end(account, request, wants_to_know).await });
+    }
+
+    async fn tell_end(self: Arc<Self>, account: Option<EventRecord>, request: EndRequest, wants_to_know: bool) {
+        let SessionRef { device, session, .. } = request.session.clone();
+        let hint = self.in_cache(self.services.cache.end(&device, &session)).await.unwrap_or(false);
+        // An idle session costs provisioning nothing at its end, unless work came up in its last moment.
+        if wants_to_know || hint {
+            self.end_in_provisioning(request).await;
+        }
+        if let Some(account) = account {
+            self.emitter.unawaited(account).await;
+        }
+    }
+
+    async fn end_in_provisioning(&self, request: EndRequest) {
+        for wait in END_RETRIES.into_iter().map(Some).chain([None]) {
+            let asked = self.services.provisioning.end(request.clone());
+            let error = match tokio::time::timeout(self.config.waits.next, asked).await {
+                Ok(Ok(_)) => return,
+                Ok(Err(error)) if error.class == ErrorClass::Superseded => return,
+                Ok(Err(error)) => error.text,
+                Err(_) => "no answer in time".to_owned(),
+            };
+            self.metrics.provisioning_failed("end");
+            let Some(wait) = wait else {
+                tracing::error!(error, device = %request.session.device, "provisioning was not told of a session's end");
+                return;
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// Drops a session in which a bug panicked (P20): the process goes on, and so does the device with its next Inform.
+pub(crate) struct PanicGuard {
+    front_end: Arc<FrontEnd>,
+    slot: Arc<Slot>,
+    armed: bool,
+}
+
+impl PanicGuard {
+    pub(crate) fn new(front_end: &Arc<FrontEnd>, slot: &Arc<Slot>) -> Self {
+        Self { front_end: Arc::clone(front_end), slot: Arc::clone(slot), armed: true }
+    }
+
+    pub(crate) fn disarm(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        let (front_end, slot) = (Arc::clone(&self.front_end), Arc::clone(&self.slot));
+        front_end.sessions.end(&slot);
+        let tasks = front_end.tasks.clone();
+        tasks.spawn(async move {
+            let mut session = slot.session.lock().await;
+            tracing::error!(device = %slot.device, session = %slot.id, "a session was dropped because of a bug");
+            session.worked = true;
+            session.end = Some(acs::End {
+                outcome: acs::Outcome::ServerError,
+                detail: "a bug in this front-end".to_owned(),
+                answers: Vec::new(),
+            });
+            front_end.over(&slot, &mut session);
+        });
+    }
+}
+
+/// Sessions have outcomes of their own in records; `Lost` is only for front-ends that died.
+const _: () = assert!(SessionOutcome::ALL.len() == acs::Outcome::ALL.len() + 1);
