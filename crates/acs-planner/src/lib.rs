@@ -14,6 +14,7 @@
 //! Where to start: [`SessionPlan::step`]. What an Inform or a TransferComplete proves: [`evidence`].
 
 pub mod evidence;
+mod inform;
 pub mod life;
 mod limits;
 mod news;
@@ -22,6 +23,7 @@ mod session_plan;
 mod typing;
 mod view;
 
+pub use inform::InformFacts;
 pub use life::{LifeError, Settings, deadline_of};
 pub use limits::{
     FAULTS_PER_TASK_MAX, FRAGILE_OBJECTS_MAX, NAMES_PER_TASK_MAX, SEGMENT_READS_MAX, TASK_READS_PER_SESSION,

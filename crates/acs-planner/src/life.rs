@@ -142,11 +142,11 @@ pub fn answered(task: &mut Task, number: u32, at: Timestamp, follow: Follow) -> 
     task.fault = None;
     match (follow, standing) {
         (Follow::Done(applied, result), Standing::Sending) => {
-            task.result = result.or(task.result.take());
+            task.result = result.or_else(|| task.result.take());
             task.state = TaskState::Done { applied };
         }
         (Follow::Done(_, result), Standing::Unknown | Standing::Requeued) => {
-            task.result = result.or(task.result.take());
+            task.result = result.or_else(|| task.result.take());
             task.state = TaskState::ResolvedApplied;
         }
         (Follow::Await(evidence, until), Standing::Sending) => {
@@ -264,7 +264,7 @@ pub fn proved_applied(task: &mut Task, number: u32, result: Option<TaskResult>) 
         // Which instance it is has to be read (`design.md` §5.7).
         (None, TaskSpec::AddObject { .. }) if is_add => task.state = TaskState::Unknown { attempt: number },
         (result, _) => {
-            task.result = result.or(task.result.take());
+            task.result = result.or_else(|| task.result.take());
             task.state = TaskState::ResolvedApplied;
         }
     }

@@ -134,7 +134,7 @@ impl TreeNews {
         match parameters.iter_mut().find(|p| p.name == name.leaf()) {
             Some(known) => {
                 known.writable = writable.or(known.writable);
-                known.value = value.or(known.value.take());
+                known.value = value.or_else(|| known.value.take());
                 known.value_at = at;
             }
             None => {

@@ -1,0 +1,77 @@
+use std::time::Duration;
+
+use acs_planner::Settings;
+use acs_types::{EmitterId, Secret};
+
+/// How the service works.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Under which name its events are emitted: host and boot.
+    pub emitter: EmitterId,
+    /// What is done with a device that comes for the first time or sent `0 BOOTSTRAP`.
+    pub first_contact: FirstContact,
+    /// A user name and password that every device may log in with; `None`: each needs its own.
+    pub shared_credentials: Option<(String, Secret)>,
+    /// How long devices are waited for.
+    pub settings: Settings,
+    /// Tasks per device and day.
+    pub tasks_per_day: u32,
+    /// How long sessions, faults and final tasks are kept.
+    pub retention: Duration,
+    /// Whether a device's challenge for Basic is answered with its password (CWMP-412).
+    pub allow_basic: bool,
+    /// How long `enqueue` waits for what came of waking the device.
+    pub wake_reply_wait: Duration,
+    /// How long after a wake-up the next one follows while wanted-now work is open; the last one repeats.
+    pub wake_steps: Vec<Duration>,
+    /// How often due timers are looked for.
+    pub timer_interval: Duration,
+    /// Sessions whose plans are kept.
+    pub plans_max: usize,
+    /// How long an idle plan is kept.
+    pub plan_age: Duration,
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new(emitter: EmitterId) -> Self {
+        Self {
+            emitter,
+            first_contact: FirstContact::Discover,
+            shared_credentials: None,
+            settings: Settings::default(),
+            tasks_per_day: 1000,
+            retention: Duration::from_secs(400 * 24 * 3600),
+            allow_basic: false,
+            wake_reply_wait: Duration::from_secs(2),
+            wake_steps: [10, 30, 60, 300, 900, 3600].map(Duration::from_secs).to_vec(),
+            timer_interval: Duration::from_secs(1),
+            plans_max: 100_000,
+            plan_age: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+/// What first contact does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FirstContact {
+    /// Nothing.
+    None,
+    /// The device gets connection-request credentials of its own (CWMP-419).
+    Credentials,
+    /// And all its names and values are read.
+    #[default]
+    Discover,
+}
+
+impl FirstContact {
+    /// From its name in configuration: `none`, `credentials`, `discover`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "none" => Some(Self::None),
+            "credentials" => Some(Self::Credentials),
+            "discover" => Some(Self::Discover),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use acs_proto::{ServiceError, WakeOutcome, WakeRequest};
+use acs_types::{DeviceId, Timer, TimerKind};
+use cwmp_model::Timestamp;
+use hashlink::LinkedHashMap;
+
+use crate::error;
+use crate::metrics::WakeLabels;
+use crate::service::Inner;
+use crate::session::wants_now;
+
+/// Devices whose next wake-up is remembered; beyond them a device may have more than one chain of wake-ups.
+const ARMED_MAX: usize = 100_000;
+
+/// When each device is woken next, so that one chain of timers serves many tasks. Timers are durable, this is not.
+pub(crate) type ArmedWakes = LinkedHashMap<DeviceId, Timestamp>;
+
+impl Inner {
+    /// Asks the device to open a session.
+    pub(crate) async fn wake(&self, device: &DeviceId) -> Result<WakeOutcome, ServiceError> {
+        let summary = self.store().summary(device).await.map_err(error::store)?;
+        let summary = summary.ok_or_else(|| error::no_device(device))?;
+        let credential = self.credential(device).await?;
+        let proved = credential.connection_request_password;
+        // On first contact there is only the one on its way.
+        let password = if proved.is_empty() { credential.pending_connection_request_password } else { proved };
+        let request = WakeRequest {
+            device: device.clone(),
+            url: summary.connection_request_url,
+            username: credential.connection_request_username,
+            password,
+            allow_basic: self.config.allow_basic,
+        };
+        let outcome = self.deps.connection_requests.wake(request).await?;
+        self.deps.metrics.wakes.get_or_create(&WakeLabels { outcome: outcome.as_str() }).inc();
+        if outcome == WakeOutcome::WrongCredentials {
+            let _turn = self.turn(device).await;
+            self.swap_credential(device).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Wakes in the background; what comes of it is logged and counted.
+    pub(crate) fn spawn_wake(self: &Arc<Self>, device: &DeviceId) -> tokio::task::JoinHandle<Option<WakeOutcome>> {
+        let (inner, device) = (self.clone(), device.clone());
+        tokio::spawn(async move {
+            match inner.wake(&device).await {
+                Ok(outcome) => {
+                    tracing::debug!(%device, outcome = outcome.as_str(), "device woken");
+                    Some(outcome)
+                }
+                Err(error) => {
+                    tracing::warn!(%device, %error, "device could not be woken");
+                    None
+                }
+            }
+        })
+    }
+
+    /// Wanted-now work waits: tells a live session, or wakes the device and goes on doing so. Returns the wake-up.
+    pub(crate) async fn work_waits(
+        self: &Arc<Self>,
+        device: &DeviceId,
+    ) -> Result<Option<tokio::task::JoinHandle<Option<WakeOutcome>>>, ServiceError> {
+        self.arm_wake(device, self.now(), true).await?;
+        match self.deps.sessions.hint_work(device).await {
+            Ok(Some(_)) => Ok(None),
+            Ok(None) => Ok(Some(self.spawn_wake(device))),
+            // Without the hint nobody may come for it, so the device is woken to be sure (P14).
+            Err(error) => {
+                tracing::warn!(%device, %error, "no work hint could be left");
+                Ok(Some(self.spawn_wake(device)))
+            }
+        }
+    }
+
+    /// Makes sure that the device is woken again; `soon`: after the first step even if it is armed for later.
+    pub(crate) async fn arm_wake(&self, device: &DeviceId, now: Timestamp, soon: bool) -> Result<(), ServiceError> {
+        let due = now.plus(self.wake_step(0));
+        let armed = self.armed(device).filter(|at| *at > now && (!soon || *at <= due));
+        if armed.is_some() {
+            return Ok(());
+        }
+        self.put_wake(device, due, 0).await
+    }
+
+    /// A wake-up is due: the device is woken if it still has wanted-now work and no session.
+    pub(crate) async fn wake_due(self: &Arc<Self>, timer: &Timer) -> Result<(), ServiceError> {
+        let device = &timer.device;
+        // Another chain is at work for this device.
+        if self.armed(device).is_some_and(|at| at > timer.due) {
+            return Ok(());
+        }
+        let partition = self.store().partition(device).await.map_err(error::store)?;
+        let now = self.now();
+        if partition.summary.is_none() || !partition.tasks.iter().any(|task| wants_now(task, now)) {
+            self.lock_wakes().remove(device);
+            return Ok(());
+        }
+        let step: usize = timer.reference.parse().unwrap_or(0);
+        let next = step + 1;
+        self.put_wake(device, now.plus(self.wake_step(next)), next).await?;
+        let live = self.deps.sessions.hint_work(device).await.ok().flatten();
+        if live.is_none() {
+            self.spawn_wake(device);
+        }
+        Ok(())
+    }
+
+    async fn put_wake(&self, device: &DeviceId, due: Timestamp, step: usize) -> Result<(), ServiceError> {
+        let timer = Timer { due, device: device.clone(), kind: TimerKind::Wake, reference: step.to_string() };
+        self.store().put_timers(vec![timer]).await.map_err(error::store)?;
+        let mut wakes = self.lock_wakes();
+        wakes.insert(device.clone(), due);
+        while wakes.len() > ARMED_MAX {
+            wakes.pop_front();
+        }
+        Ok(())
+    }
+
+    fn wake_step(&self, step: usize) -> Duration {
+        let steps = &self.config.wake_steps;
+        steps.get(step).or_else(|| steps.last()).copied().unwrap_or(Duration::from_secs(60))
+    }
+
+    fn armed(&self, device: &DeviceId) -> Option<Timestamp> {
+        self.lock_wakes().get(device).copied()
+    }
+
+    fn lock_wakes(&self) -> std::sync::MutexGuard<'_, ArmedWakes> {
+        self.wakes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
