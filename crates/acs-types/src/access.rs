@@ -15,6 +15,9 @@ pub enum AuthLevel {
 }
 
 impl AuthLevel {
+    /// Every level, weakest first.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Shared, Self::Device, Self::Certificate];
+
     /// The name in records and API.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,7 +30,7 @@ impl AuthLevel {
 
     /// From the name in records.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Open, Self::Shared, Self::Device, Self::Certificate].into_iter().find(|l| l.as_str() == name)
+        Self::ALL.into_iter().find(|l| l.as_str() == name)
     }
 }
 

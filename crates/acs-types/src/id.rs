@@ -189,7 +189,8 @@ impl TaskId {
 
     /// The id of the task that an obligation becomes: the same event gives the same task, whoever writes it first.
     pub fn of_obligation(device: &DeviceId, kind: &str, cause: &str) -> Self {
-        let hash = hash_fields("lastmile obligation v1", &[device.as_str().as_bytes(), kind.as_bytes(), cause.as_bytes()]);
+        let hash =
+            hash_fields("lastmile obligation v1", &[device.as_str().as_bytes(), kind.as_bytes(), cause.as_bytes()]);
         Self(base32_26(&hash).into())
     }
 }

@@ -27,7 +27,8 @@ mod timer;
 pub use access::{ApiToken, AuditRecord, AuthLevel, CpeCredential, CpeVerifier, Scope};
 pub use attempt::{Attempt, AttemptOutcome, AttemptReason};
 pub use device::{
-    DeviceSummary, Holder, ObjectRecord, ParameterRecord, Partition, Presence, RefusedInform, RefusedReason, SummaryPatch,
+    DeviceSummary, Holder, ObjectRecord, ParameterRecord, Partition, Presence, RefusedInform, RefusedReason,
+    SummaryPatch,
 };
 pub use event::{
     DeviceChange, EventBody, EventRecord, EventType, InformEvent, InformRecord, Position, TaskTransition,

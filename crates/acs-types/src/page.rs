@@ -32,3 +32,20 @@ impl PageRequest {
         Self { after: None, limit: limit.clamp(1, Self::LIMIT_MAX) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_between_one_and_the_limit_of_items() {
+        let limits = [0, 1, PageRequest::LIMIT_MAX, PageRequest::LIMIT_MAX + 1].map(|n| PageRequest::first(n).limit);
+        assert_eq!(limits, [1, 1, 1000, 1000]);
+    }
+
+    #[test]
+    fn a_mapped_page_keeps_its_place() {
+        let page = Page { items: vec![1, 2], next: Some("b".to_owned()) };
+        assert_eq!(page.map(|n| n * 10), Page { items: vec![10, 20], next: Some("b".to_owned()) });
+    }
+}

@@ -32,3 +32,16 @@ impl From<String> for Secret {
         Self(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_printed_p26() {
+        let secret = Secret::new("correct-horse");
+        assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "(secret) Some((secret))");
+        assert_eq!(secret.reveal(), "correct-horse");
+        assert!(!secret.is_empty() && Secret::default().is_empty());
+    }
+}

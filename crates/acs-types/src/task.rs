@@ -248,6 +248,9 @@ pub enum Wanted {
 }
 
 impl Wanted {
+    /// Every wish.
+    pub const ALL: [Self; 2] = [Self::Now, Self::NextSession];
+
     /// The name in API and records.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -258,7 +261,7 @@ impl Wanted {
 
     /// From the name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Now, Self::NextSession].into_iter().find(|w| w.as_str() == name)
+        Self::ALL.into_iter().find(|w| w.as_str() == name)
     }
 }
 
@@ -284,6 +287,9 @@ pub enum Obligation {
 }
 
 impl Obligation {
+    /// Every obligation.
+    pub const ALL: [Self; 2] = [Self::FirstContact, Self::Boot];
+
     /// The name in API and records.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -294,7 +300,7 @@ impl Obligation {
 
     /// From the name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::FirstContact, Self::Boot].into_iter().find(|o| o.as_str() == name)
+        Self::ALL.into_iter().find(|o| o.as_str() == name)
     }
 }
 
@@ -401,6 +407,9 @@ pub enum Evidence {
 }
 
 impl Evidence {
+    /// Every kind of evidence.
+    pub const ALL: [Self; 3] = [Self::TransferComplete, Self::Reboot, Self::Bootstrap];
+
     /// The name in API and records.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -412,7 +421,7 @@ impl Evidence {
 
     /// From the name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::TransferComplete, Self::Reboot, Self::Bootstrap].into_iter().find(|e| e.as_str() == name)
+        Self::ALL.into_iter().find(|e| e.as_str() == name)
     }
 }
 
@@ -426,6 +435,9 @@ pub enum Applied {
 }
 
 impl Applied {
+    /// Every moment of effect.
+    pub const ALL: [Self; 2] = [Self::Now, Self::AfterReboot];
+
     /// The name in API and records.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -436,7 +448,7 @@ impl Applied {
 
     /// From the name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Now, Self::AfterReboot].into_iter().find(|a| a.as_str() == name)
+        Self::ALL.into_iter().find(|a| a.as_str() == name)
     }
 }
 

@@ -28,6 +28,9 @@ pub enum TimerKind {
 }
 
 impl TimerKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::AttemptDeadline, Self::EvidenceDeadline, Self::TaskExpiry, Self::Wake];
+
     /// The stored name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,6 +43,6 @@ impl TimerKind {
 
     /// From the stored name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::AttemptDeadline, Self::EvidenceDeadline, Self::TaskExpiry, Self::Wake].into_iter().find(|k| k.as_str() == name)
+        Self::ALL.into_iter().find(|k| k.as_str() == name)
     }
 }
