@@ -3,13 +3,13 @@
 //! A service implements its trait; another one holds it as `Arc<dyn …>` and cannot tell which of two faces it has:
 //! - **local**: the service itself, in one process (`lastmile dev`). No bytes are made, nothing is copied.
 //! - **remote**: a client of [`remote`] over gRPC, with a server of [`remote`] around the same trait in the other process.
-//!   Requests, replies and errors arrive as they were given; `tests/remote.rs` holds that for every method.
+//!   Requests, replies and errors arrive as they were given; `tests/contract/remote.rs` holds that for every method.
 //!
 //! Services know each other only through this crate; how they connect and prove themselves is the assembly's work.
 //!
 //! Invariants:
 //! - One set of messages, [`v1`], is gRPC contract, event payload and stored form. Numbers and types of fields are for
-//!   ever: `tests/schema.rs` holds them against `testdata/v1/schema.txt`, `tests/samples.rs` reads what older versions wrote.
+//!   ever: `tests/contract` holds them against `testdata/v1` and reads what older versions wrote.
 //! - A secret is stored only as a [`SecretSeal`] gave it; in the clear it is only in memory and within mutual TLS.
 //! - No bytes make a reader panic: they give a record or a [`RecordError`].
 //!

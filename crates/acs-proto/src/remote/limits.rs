@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-/// Bytes of one gRPC message: room for the largest answer of a device (a whole parameter tree).
+/// Bytes of one gRPC message: room for the largest answer of a device (a whole parameter tree). The receiver refuses more, so
+/// that the sender learns why.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a file's content in one message of an upload.
 pub const CONTENT_PART_BYTES_MAX: usize = 256 * 1024;

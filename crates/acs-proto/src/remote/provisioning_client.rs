@@ -24,9 +24,7 @@ pub struct ProvisioningClient {
 impl ProvisioningClient {
     /// Speaks over `channel`, which has to be private: secrets go through it.
     pub fn new(channel: Channel, deadlines: Deadlines) -> Self {
-        let stub = Stub::new(channel)
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let stub = Stub::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
         Self { stub, deadlines }
     }
 }

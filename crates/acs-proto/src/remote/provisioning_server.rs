@@ -26,7 +26,7 @@ impl ProvisioningServer {
 
     /// For [`tonic::transport::Server::add_service`].
     pub fn into_service(self) -> Service<Self> {
-        Service::new(self).max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX)
+        Service::new(self).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 }
 
