@@ -1,1 +1,5 @@
-//! placeholder
+//! Simulated CPEs.
+
+mod model;
+
+pub use model::{DataModel, Gateway};

@@ -1,0 +1,180 @@
+//! The data models of the simulated devices, built from the catalogue.
+//!
+//! Devices of one kind share one immutable tree; each keeps only what differs ([`DataModel`]), so that ten thousand of them
+//! fit into one process.
+
+mod gateway;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use cwmp_model::{
+    Catalogue, DeviceIdentity, EntryKind, NamesError, Parameter, ParameterPath, ParameterTree, ParameterValue, Root,
+    TreeError, Value, is_secret_name,
+};
+
+/// Which gateway a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Gateway {
+    /// `InternetGatewayDevice:1` (TR-098).
+    Tr098,
+    /// `Device:2` (TR-181).
+    Tr181,
+}
+
+impl Gateway {
+    /// Its root object.
+    pub const fn root(self) -> Root {
+        match self {
+            Self::Tr098 => Root::InternetGatewayDevice,
+            Self::Tr181 => Root::Device,
+        }
+    }
+
+    /// Its product class.
+    pub const fn product_class(self) -> &'static str {
+        match self {
+            Self::Tr098 => "Gateway-098",
+            Self::Tr181 => "Gateway-181",
+        }
+    }
+
+    /// The tree that all devices of this kind begin with.
+    pub fn factory_tree(self) -> &'static Arc<ParameterTree> {
+        static TR098: LazyLock<Arc<ParameterTree>> = LazyLock::new(|| Arc::new(gateway::build(Gateway::Tr098)));
+        static TR181: LazyLock<Arc<ParameterTree>> = LazyLock::new(|| Arc::new(gateway::build(Gateway::Tr181)));
+        match self {
+            Self::Tr098 => &TR098,
+            Self::Tr181 => &TR181,
+        }
+    }
+}
+
+/// The data model of one device: the shared tree, and what differs from it.
+#[derive(Debug, Clone)]
+pub struct DataModel {
+    gateway: Gateway,
+    tree: Arc<ParameterTree>,
+    values: HashMap<ParameterPath, Value>,
+}
+
+impl DataModel {
+    /// A factory-new device.
+    pub fn new(gateway: Gateway, identity: &DeviceIdentity) -> Self {
+        let mut model = Self { gateway, tree: gateway.factory_tree().clone(), values: HashMap::new() };
+        for (name, text) in [
+            ("DeviceInfo.Manufacturer", &identity.manufacturer),
+            ("DeviceInfo.ManufacturerOUI", &identity.oui),
+            ("DeviceInfo.ProductClass", &identity.product_class),
+            ("DeviceInfo.SerialNumber", &identity.serial_number),
+        ] {
+            model.put(&model.path(name), text);
+        }
+        model
+    }
+
+    /// Which gateway it is.
+    pub const fn gateway(&self) -> Gateway {
+        self.gateway
+    }
+
+    /// The path of something below the root object.
+    pub fn path(&self, below_root: &str) -> ParameterPath {
+        let text = format!("{}{below_root}", self.gateway.root());
+        ParameterPath::from_device(&text).unwrap_or_default()
+    }
+
+    /// The value of a parameter; `None`: there is no such one.
+    pub fn value(&self, path: &ParameterPath) -> Option<&Value> {
+        self.values.get(path).or_else(|| self.tree.value(path))
+    }
+
+    /// The text of a parameter below the root; empty where there is none.
+    pub fn text(&self, below_root: &str) -> &str {
+        self.value(&self.path(below_root)).map_or("", |value| value.text.as_str())
+    }
+
+    /// Changes the text of an existing parameter, as the device itself may; others are passed over.
+    pub fn put(&mut self, path: &ParameterPath, text: &str) {
+        if let Some(old) = self.tree.value(path) {
+            let value = Value::new(old.kind, text);
+            self.values.insert(path.clone(), value);
+        }
+    }
+
+    /// Whether there is such a name, and whether the ACS may write it (CWMP-238).
+    pub fn is_writable(&self, path: &ParameterPath) -> Option<bool> {
+        self.tree.is_writable(path)
+    }
+
+    /// GetParameterNames.
+    pub fn names(&self, path: &ParameterPath, next_level: bool) -> Result<Vec<(ParameterPath, bool)>, NamesError> {
+        self.tree.names(path, next_level)
+    }
+
+    /// GetParameterValues of one name; secrets read as empty (CWMP-235).
+    pub fn values_within(&self, path: &ParameterPath) -> Result<Vec<ParameterValue>, NamesError> {
+        if !self.tree.contains(path) {
+            return Err(NamesError::Unknown { path: path.clone() });
+        }
+        let shown = |name: &ParameterPath, held: &Value| {
+            let text = if is_secret_name(name) { String::new() } else { held.text.clone() };
+            ParameterValue { name: name.clone(), value: Value::new(held.kind, text) }
+        };
+        let parameters = self.tree.parameters_within(path);
+        Ok(parameters.filter_map(|(name, _)| Some(shown(name, self.value(name)?))).collect())
+    }
+
+    /// Adds a row with the parameters the catalogue gives it; says its number.
+    pub fn add_instance(&mut self, table: &ParameterPath) -> Result<u32, TreeError> {
+        let children = gateway::row_parameters(self.gateway.root(), table);
+        let borrowed = children.iter().map(|(name, parameter)| (name.as_str(), parameter.clone()));
+        let number = Arc::make_mut(&mut self.tree).add_instance(table, borrowed)?;
+        self.count_rows(table);
+        Ok(number)
+    }
+
+    /// Takes a row away with all below it.
+    pub fn delete_instance(&mut self, row: &ParameterPath) -> Result<(), TreeError> {
+        Arc::make_mut(&mut self.tree).delete_instance(row)?;
+        self.values.retain(|path, _| !path.is_within(row));
+        if let Ok(table) = ParameterPath::new(row.parent()) {
+            self.count_rows(&table);
+        }
+        Ok(())
+    }
+
+    /// The rows of a table.
+    pub fn instances(&self, table: &ParameterPath) -> Vec<u32> {
+        self.tree.instances(table)
+    }
+
+    /// How many parameters there are.
+    pub fn parameter_count(&self) -> usize {
+        self.tree.parameters_within(&ParameterPath::root()).count()
+    }
+
+    /// Keeps the count parameter of a table true.
+    fn count_rows(&mut self, table: &ParameterPath) {
+        let name = format!("{}{}NumberOfEntries", table.parent(), table.leaf());
+        if let Ok(path) = ParameterPath::new(&name) {
+            let rows = self.tree.instances(table).len();
+            self.put(&path, &rows.to_string());
+        }
+    }
+}
+
+/// The parameters that the catalogue has directly in an object, with plausible values.
+fn object_parameters(root: Root, object: &ParameterPath) -> Vec<(String, Parameter)> {
+    let catalogue = Catalogue::get(root);
+    let current = |entry: &cwmp_model::Entry| {
+        entry.kind() == EntryKind::Parameter
+            && (entry.status() == cwmp_model::Status::Current || entry.is_forced_inform())
+    };
+    let parameter = |entry: &cwmp_model::Entry| Parameter {
+        writable: entry.access() != cwmp_model::Access::ReadOnly,
+        value: Some(entry.sample_value()),
+    };
+    let entries = catalogue.children(object);
+    entries.iter().filter(|e| current(e)).map(|e| (e.leaf().to_owned(), parameter(e))).collect()
+}
