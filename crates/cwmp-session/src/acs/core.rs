@@ -1,11 +1,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use cwmp_codec::{AcsResponse, CwmpNamespace, CwmpVersion, Envelope, Fault, Header, Message};
+use cwmp_codec::{AcsResponse, AnswerTo, CwmpNamespace, CwmpVersion, Envelope, Fault, Header, Message};
 use cwmp_model::Timestamp;
 
 use super::state::State;
-use super::{Answer, AnswerTo, Config, End, Outcome, Output, Remark, Reply, ReplyBody, ResumeFacts, RetryAfter};
+use super::{Answer, Config, End, Outcome, Output, Remark, Reply, ReplyBody, ResumeFacts, RetryAfter};
 
 /// What lasts for the whole session.
 #[derive(Debug)]

@@ -1,9 +1,8 @@
-use cwmp_codec::{CpeRequest, CwmpNamespace, Envelope, Header, Inform, Message};
+use cwmp_codec::{CpeRequest, CwmpNamespace, Envelope, Header, Inform, Message, negotiate};
 use cwmp_model::Timestamp;
 
 use super::core::Core;
 use super::expect_begin::ExpectBegin;
-use super::negotiation::negotiate;
 use super::state::{State, refuse_without_session};
 use super::{InformFacts, Outcome, Output, Post, PostBody, ReadFailure};
 
@@ -37,10 +36,13 @@ fn on_inform(
     header: Header,
     inform: Inform,
 ) -> State {
-    let Some(agreed) = negotiate(namespace, &header) else {
-        core.namespace = namespace.unwrap_or(core.namespace);
-        core.respond_fault(header.id, 8006, true);
-        return core.end(Outcome::ProtocolError, "the CPE supports no CWMP version of this ACS", Vec::new());
+    let agreed = match negotiate(namespace, &header) {
+        Ok(agreed) => agreed,
+        Err(unsupported) => {
+            core.namespace = unsupported.namespace;
+            core.respond_fault(header.id, 8006, true);
+            return core.end(Outcome::ProtocolError, "the CPE supports no CWMP version of this ACS", Vec::new());
+        }
     };
     core.version = agreed.version;
     core.namespace = agreed.namespace;
@@ -54,7 +56,7 @@ fn on_inform(
         idle_timeout: core.idle_timeout,
         received_at: now,
     })));
-    State::ExpectBegin(ExpectBegin { id: header.id, use_version: agreed.announce.then_some(agreed.version) })
+    State::ExpectBegin(ExpectBegin { id: header.id, use_version: agreed.announce })
 }
 
 fn on_unreadable(core: &mut Core, failure: ReadFailure) -> State {

@@ -1,4 +1,4 @@
-use cwmp_codec::{CwmpNamespace, Envelope};
+use cwmp_codec::{AnswerTo, DecodeClass, DecodeError, Envelope};
 
 use super::Call;
 
@@ -81,13 +81,18 @@ pub enum ReadFailure {
     },
 }
 
-/// What the answer to an unreadable message repeats of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AnswerTo {
-    /// The header `ID` (CWMP-087).
-    pub id: Option<String>,
-    /// The CWMP namespace; used only while the session has none of its own.
-    pub namespace: Option<CwmpNamespace>,
+impl From<DecodeError> for ReadFailure {
+    fn from(error: DecodeError) -> Self {
+        let class = error.class();
+        match error {
+            DecodeError::MustUnderstand { answer_to, .. } => Self::MustUnderstand(*answer_to),
+            DecodeError::InvalidArguments { method, answer_to, .. } => {
+                Self::InvalidArguments { method: method.to_owned(), answer_to: *answer_to }
+            }
+            _ if class == DecodeClass::TooLarge => Self::TooLarge,
+            _ => Self::NotAnEnvelope,
+        }
+    }
 }
 
 /// How a session begins.

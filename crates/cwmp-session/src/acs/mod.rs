@@ -18,7 +18,6 @@ mod expect_record;
 pub(crate) mod expect_response;
 mod expect_step;
 mod input;
-mod negotiation;
 mod output;
 pub(crate) mod state;
 
@@ -29,7 +28,7 @@ pub use config::{Config, IDLE_TIMEOUT_MIN};
 pub use cpe_request::SERVED_METHODS;
 pub use expect_response::EMPTY_ANSWERS_MAX;
 pub use expect_step::{CALL_ID_CHARS_MAX, LABEL_BYTES_MAX, SEGMENT_CALLS_MAX};
-pub use input::{AnswerTo, Begun, Input, NotDurable, Post, PostBody, ReadFailure, Step};
+pub use input::{Begun, Input, NotDurable, Post, PostBody, ReadFailure, Step};
 pub use output::{
     Answer, AnswerOutcome, Call, End, InformFacts, Outcome, Output, Phase, Remark, Reply, ReplyBody, RetryAfter,
     UnansweredReason,

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use cwmp_codec::{AcsRequest, CpeResponse, CwmpNamespace, CwmpVersion, Envelope, Fault, Inform, TransferComplete};
+use cwmp_codec::{
+    AcsRequest, AnswerTo, CpeResponse, CwmpNamespace, CwmpVersion, Envelope, Fault, Inform, TransferComplete,
+};
 use cwmp_model::Timestamp;
-
-use super::AnswerTo;
 
 /// What the session wants done.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,7 @@
 //! A session between two POSTs, as a value that can be laid down and picked up by another front-end.
 
+mod wire;
+
 use std::time::Duration;
 
 use cwmp_codec::{CwmpNamespace, CwmpVersion};
@@ -10,6 +12,8 @@ use crate::acs::cpe_turn::CpeTurn;
 use crate::acs::expect_response::ExpectResponse;
 use crate::acs::state::{State, Turn};
 use crate::acs::{Answer, Call, Config};
+
+pub use wire::{SNAPSHOT_BYTES_MAX, SnapshotError};
 
 /// Everything another front-end needs to go on with a session. It may hold secrets (values to set, passwords of transfers):
 /// seal its bytes before they leave the process. `Debug` shows no values.
@@ -58,7 +62,7 @@ pub enum SnapshotTurn {
     /// The answer to a call.
     Response {
         /// The call at the CPE.
-        call: Call,
+        call: Box<Call>,
         /// The rest of its segment.
         waiting: Vec<Call>,
         /// The answers of its segment so far.
@@ -96,7 +100,7 @@ pub(crate) fn pack(core: &Core, state: &State) -> Option<Snapshot> {
             SnapshotTurn::Cpe { work: turn.work, answers: turn.answers.clone() }
         }
         State::ExpectResponse(state) | State::Drained(Turn::Response(state)) => SnapshotTurn::Response {
-            call: state.call.clone(),
+            call: Box::new(state.call.clone()),
             waiting: state.waiting.iter().cloned().collect(),
             answers: state.answers.clone(),
         },
@@ -138,7 +142,7 @@ pub(crate) fn unpack(snapshot: Snapshot, config: Config) -> (Core, Turn) {
     let turn = match snapshot.turn {
         SnapshotTurn::Cpe { work, answers } => Turn::Cpe(CpeTurn { work, answers }),
         SnapshotTurn::Response { call, waiting, answers } => {
-            Turn::Response(Box::new(ExpectResponse { call, waiting: waiting.into(), answers }))
+            Turn::Response(Box::new(ExpectResponse { call: *call, waiting: waiting.into(), answers }))
         }
     };
     (core, turn)
