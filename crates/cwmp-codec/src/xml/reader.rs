@@ -268,22 +268,21 @@ impl<'a> Reader<'a> {
 
     fn attributes(&mut self, tag: &'a str, name_bytes: usize, element: &mut Element<'a>) -> Result<()> {
         let mut count = 0;
-        let mut declares = false;
+        let mut last = ("", "");
         for attribute in unchecked(tag, name_bytes) {
             let attribute = attribute.map_err(|e| self.malformed(&e.to_string()))?;
             count += 1;
             self.check_attribute(&attribute, count)?;
-            if let Some(prefix) = declared_prefix(attribute.key.into_inner()) {
-                declares = true;
-                self.declare(prefix, borrowed(&attribute.value))?;
+            last = (attribute.key.into_inner(), borrowed(&attribute.value));
+            if let Some(prefix) = declared_prefix(last.0) {
+                self.declare(prefix, last.1)?;
             }
         }
-        if count > 1 {
-            self.check_repeated(tag, name_bytes)?;
-        }
-        if declares && count == 1 {
+        if count == 1 {
+            self.known_attribute(last.0, last.1, element);
             return Ok(());
         }
+        self.check_repeated(tag, name_bytes)?;
         // Only now is every prefix of this tag known.
         for attribute in unchecked(tag, name_bytes).flatten() {
             self.known_attribute(attribute.key.into_inner(), borrowed(&attribute.value), element);
