@@ -1,5 +1,7 @@
 //! Simulated CPEs.
 
+mod device;
 mod model;
 
+pub use device::{Action, Device};
 pub use model::{DataModel, Gateway};
