@@ -94,6 +94,8 @@ impl CpeTurn {
         match failure {
             ReadFailure::MustUnderstand(answer_to) => {
                 core.reply_must_understand(answer_to, false);
+                // It has no header, and an absent HoldRequests is false.
+                core.held = false;
                 core.await_cpe(now);
                 State::CpeTurn(self)
             }

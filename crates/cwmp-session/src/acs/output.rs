@@ -240,7 +240,7 @@ pub enum Outcome {
     Completed,
     /// No POST in time, or the connection it was bound to is gone (CWMP-124).
     TimedOut,
-    /// A newer session of the device has begun (CWMP-129).
+    /// A newer session of the device has begun (CWMP-129), other than after a Reboot or FactoryReset.
     Superseded,
     /// The CPE broke the protocol.
     ProtocolError,

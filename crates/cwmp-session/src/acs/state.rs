@@ -147,8 +147,10 @@ impl State {
         if let Self::Closed | Self::Drained(_) = self {
             return self;
         }
+        // The device that comes back from its reboot opens the newer one.
+        let outcome = if core.final_sent { Outcome::Completed } else { Outcome::Superseded };
         let answers = self.into_answers(now, UnansweredReason::SessionEnded);
-        core.end(Outcome::Superseded, "a newer session of the device has begun", answers)
+        core.end(outcome, "a newer session of the device has begun", answers)
     }
 
     /// The CPE is gone. After Reboot or FactoryReset that is no failure.

@@ -34,9 +34,9 @@ pub enum Nonce {
 }
 
 /// A nonce with a valid signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CheckedNonce {
-    /// What makes it unlike others.
+    /// What makes it unlike others; its time comes first.
     pub(super) signed: [u8; SIGNED_BYTES],
 }
 

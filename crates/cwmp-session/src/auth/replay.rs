@@ -1,16 +1,16 @@
-use std::collections::{HashSet, VecDeque};
+use std::collections::BTreeSet;
 
 use super::CheckedNonce;
 
 /// Remembers which (nonce, nc) pairs were used, up to a fixed number (CWMP-052).
 ///
-/// When it is full it forgets the oldest pair and from then on refuses every nonce that is no younger than the forgotten one,
-/// so a forgotten pair cannot be used again: under pressure devices are challenged once more, and none gets in twice.
+/// When it is full it forgets the pair with the oldest nonce and from then on refuses every nonce of that age or older, so a
+/// forgotten pair cannot be used again: under pressure devices are challenged once more, and none gets in twice.
 #[derive(Debug)]
 pub struct ReplayWindow {
     capacity: usize,
-    seen: HashSet<(CheckedNonce, u32)>,
-    order: VecDeque<(CheckedNonce, u32)>,
+    /// By age: a nonce begins with its time.
+    seen: BTreeSet<(CheckedNonce, u32)>,
     /// Nonces made at this second or before are refused.
     floor: u32,
 }
@@ -27,7 +27,7 @@ pub enum Admission {
 impl ReplayWindow {
     /// Remembers up to `capacity` pairs (at least one), about 100 bytes each.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), seen: HashSet::new(), order: VecDeque::new(), floor: 0 }
+        Self { capacity: capacity.max(1), seen: BTreeSet::new(), floor: 0 }
     }
 
     /// Uses a pair. `count` is `nc`, or 0 where there is none: such a nonce serves once.
@@ -35,24 +35,22 @@ impl ReplayWindow {
         if nonce.issued_at() <= self.floor || !self.seen.insert((nonce, count)) {
             return Admission::Repeated;
         }
-        self.order.push_back((nonce, count));
-        if self.order.len() > self.capacity
-            && let Some(forgotten) = self.order.pop_front()
+        if self.seen.len() > self.capacity
+            && let Some((forgotten, _)) = self.seen.pop_first()
         {
-            self.seen.remove(&forgotten);
-            self.floor = self.floor.max(forgotten.0.issued_at());
+            self.floor = self.floor.max(forgotten.issued_at());
         }
         Admission::New
     }
 
     /// How many pairs it remembers.
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.seen.len()
     }
 
     /// Whether it remembers none.
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.seen.is_empty()
     }
 }
 
@@ -96,5 +94,15 @@ mod tests {
         assert_eq!(window.admit(old, 1), Admission::Repeated);
         assert_eq!(window.admit(nonce(1000, 9), 1), Admission::Repeated, "as old as the forgotten one");
         assert_eq!(window.admit(nonce(1002, 4), 1), Admission::New);
+    }
+
+    #[test]
+    fn nonces_of_a_clock_that_is_ahead_shut_nobody_out_cwmp_537() {
+        let mut window = ReplayWindow::new(2);
+        assert_eq!(window.admit(nonce(1500, 1), 1), Admission::New);
+        for random in 2..20 {
+            assert_eq!(window.admit(nonce(1000 + i64::from(random), random), 1), Admission::New);
+        }
+        assert_eq!(window.admit(nonce(1500, 1), 1), Admission::Repeated);
     }
 }

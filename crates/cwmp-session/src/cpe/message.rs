@@ -121,7 +121,7 @@ pub enum Output {
     /// The ACS answered a message of the device.
     Delivered(Delivered),
     /// Nothing more to do until an input comes or, at this moment, [`Input::Timeout`] is due. The last output of every
-    /// drain unless `Closed` is.
+    /// drain unless `Closed` or `Execute` is.
     Wait(Timestamp),
     /// The session is over. What the device does afterwards (reboot, retry) is the caller's.
     Closed(Result<(), CpeFailure>),

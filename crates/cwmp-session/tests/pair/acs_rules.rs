@@ -459,6 +459,9 @@ fn a_newer_session_ends_the_older_one_cwmp_129_cwmp_133() {
     let outputs = Hand::asked().give(Input::Superseded);
     assert_eq!((outputs.sent().as_str(), outputs.reply().close), ("400", true));
     assert_eq!(outputs.end().unwrap().outcome, Outcome::Superseded);
+
+    let outputs = Hand::calling(vec![reboot("1")]).give(Input::Superseded);
+    assert_eq!(outputs.end().unwrap().outcome, Outcome::Completed, "it came back from its reboot");
 }
 
 #[test]
