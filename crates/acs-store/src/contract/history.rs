@@ -54,7 +54,7 @@ pub async fn a_fault_twice_is_one(store: &impl Store) {
 }
 
 pub async fn faults_of_one_and_of_all(store: &impl Store) {
-    let faults = [(1, 10), (2, 30), (1, 20), (1, 20)].into_iter().enumerate();
+    let faults = [(1, 10), (2, 30), (1, 20), (1, 25)].into_iter().enumerate();
     let faults: Vec<_> = faults.map(|(i, (n, micros))| (event(i as u32), fault(n, micros, 9000 + i as u32))).collect();
     store.put_faults(faults).await.unwrap();
     for limit in [1, 2, 9] {

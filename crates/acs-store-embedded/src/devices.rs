@@ -1,0 +1,124 @@
+use acs_store::rules::{self, SummaryRow};
+use acs_store::{DeviceFilter, Devices, Result};
+use acs_types::{CpeCredential, DeviceId, DeviceSummary, Page, PageRequest, Partition, SummaryPatch, Task};
+use async_trait::async_trait;
+use cwmp_model::ParameterPath;
+
+use crate::keys::{self, Space};
+use crate::rows::TaskPlace;
+use crate::transaction::Transaction;
+use crate::{Embedded, decode, engine_error, rows, timers};
+
+#[async_trait]
+impl Devices for Embedded {
+    async fn partition(&self, device: &DeviceId) -> Result<Partition> {
+        let engine = self.engine()?;
+        let view = engine.view();
+        let seal = self.seal();
+        let summary = view.get(Space::Rows, &keys::summary(device)).map_err(engine_error)?;
+        let holder = view.get(Space::Rows, &keys::holder(device)).map_err(engine_error)?;
+        let mut tasks: Vec<Task> = Vec::new();
+        for row in view.scan(Space::Rows, &keys::open_tasks(device), None) {
+            tasks.push(decode(&row.map_err(engine_error)?.1, seal)?);
+        }
+        rules::sort_open_tasks(&mut tasks);
+        Ok(Partition {
+            summary: summary.map_or(Ok(None), |bytes| rows::known_summary(&bytes, seal))?,
+            holder: holder.map(|bytes| decode(&bytes, seal)).transpose()?,
+            tasks,
+        })
+    }
+
+    async fn summary(&self, device: &DeviceId) -> Result<Option<DeviceSummary>> {
+        let bytes = self.engine()?.get(Space::Rows, &keys::summary(device)).map_err(engine_error)?;
+        bytes.map_or(Ok(None), |bytes| rows::known_summary(&bytes, self.seal()))
+    }
+
+    async fn patch_summary(&self, device: &DeviceId, patch: SummaryPatch) -> Result<()> {
+        self.patch_summaries(vec![(device.clone(), patch)]).await
+    }
+
+    async fn patch_summaries(&self, patches: Vec<(DeviceId, SummaryPatch)>) -> Result<()> {
+        if patches.is_empty() {
+            return Ok(());
+        }
+        let seal = std::sync::Arc::clone(&self.shared.options.seal);
+        self.write(move |transaction| {
+            for (device, patch) in &patches {
+                let key = keys::summary(device);
+                let mut row = match transaction.get(Space::Rows, &key)? {
+                    Some(bytes) => rows::summary_from_bytes(&bytes, &*seal)?,
+                    None => SummaryRow::new(device.clone()),
+                };
+                let known_before = row.is_known();
+                if row.apply(patch) {
+                    transaction.put(Space::Rows, key, rows::summary_to_bytes(&row, &*seal));
+                    transaction.count_devices(i64::from(row.is_known()) - i64::from(known_before));
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn list_devices(&self, filter: &DeviceFilter, page: &PageRequest) -> Result<Page<DeviceSummary>> {
+        let (filter, page) = (filter.clone(), page.clone());
+        self.scan(move |store| {
+            store.page(Space::Rows, keys::SUMMARIES, &page, |_, value| {
+                Ok(rows::known_summary(value, store.seal())?.filter(|device| filter.matches(device)))
+            })
+        })
+        .await
+    }
+
+    async fn count_devices(&self) -> Result<u64> {
+        self.engine()?;
+        Ok(self.shared.devices())
+    }
+
+    async fn delete_device(&self, device: &DeviceId) -> Result<bool> {
+        let device = device.clone();
+        let of_device = device.clone();
+        // Timers are hints: one put at this very moment may stay, and finds no device when it is due.
+        let timers = self
+            .scan(move |store| {
+                let mut found = Vec::new();
+                for row in store.engine()?.scan(Space::Rows, keys::TIMERS, None) {
+                    let (key, _) = row.map_err(engine_error)?;
+                    if timers::is_of_device(&key, &of_device) {
+                        found.push(key.to_vec());
+                    }
+                }
+                Ok(found)
+            })
+            .await?;
+        self.write_making_room(move |transaction| {
+            timers.into_iter().for_each(|key| transaction.remove(Space::Rows, key));
+            delete(transaction, &device)
+        })
+        .await
+    }
+}
+
+fn delete(transaction: &mut Transaction<'_>, device: &DeviceId) -> Result<bool> {
+    let summary = transaction.get(Space::Rows, &keys::summary(device))?;
+    let known = summary.is_some_and(|bytes| rows::is_known(&bytes));
+    transaction.count_devices(-i64::from(known));
+    for (key, value) in transaction.scan(Space::Rows, &keys::open_tasks(device))? {
+        let task: Task = decode(&value, transaction.seal())?;
+        let place = keys::task_place(&task.id);
+        let bytes = transaction.get(Space::Rows, &place)?;
+        if bytes.map(|b| TaskPlace::from_bytes(&b)).transpose()?.is_some_and(|p| !p.is_final) {
+            transaction.remove(Space::Rows, place);
+        }
+        transaction.remove(Space::Rows, key);
+    }
+    for key in transaction.scan(Space::Objects, &keys::objects(device, &ParameterPath::root()))?.into_keys() {
+        transaction.remove(Space::Objects, key);
+    }
+    crate::access::put_credential(transaction, device, None::<CpeCredential>)?;
+    for key in [keys::summary(device), keys::holder(device), keys::forgotten(device)] {
+        transaction.remove(Space::Rows, key);
+    }
+    Ok(known)
+}

@@ -1,0 +1,64 @@
+use acs_store::rules;
+use acs_store::{Error, Objects, ObjectsPatch, Result};
+use acs_types::{DeviceId, ObjectRecord, SessionStamp};
+use async_trait::async_trait;
+use cwmp_model::ParameterPath;
+
+use crate::keys::{self, Space};
+use crate::transaction::Transaction;
+use crate::{Embedded, decode, engine_error};
+
+#[async_trait]
+impl Objects for Embedded {
+    async fn objects(&self, device: &DeviceId, within: &ParameterPath) -> Result<Vec<ObjectRecord>> {
+        if !within.is_object() {
+            return Ok(Vec::new());
+        }
+        let prefix = keys::objects(device, within);
+        self.scan(move |store| {
+            let engine = store.engine()?;
+            let rows = engine.scan(Space::Objects, &prefix, None);
+            rows.map(|row| decode(&row.map_err(engine_error)?.1, store.seal())).collect()
+        })
+        .await
+    }
+
+    async fn object(&self, device: &DeviceId, path: &ParameterPath) -> Result<Option<ObjectRecord>> {
+        self.record(Space::Objects, &keys::objects(device, path))
+    }
+
+    async fn patch_objects(&self, device: &DeviceId, patch: ObjectsPatch) -> Result<()> {
+        let device = device.clone();
+        self.write(move |transaction| write(transaction, &device, patch)).await
+    }
+}
+
+fn write(transaction: &mut Transaction<'_>, device: &DeviceId, patch: ObjectsPatch) -> Result<()> {
+    let forgotten = transaction.get(Space::Rows, &keys::forgotten(device))?.map(|bytes| stamp(&bytes)).transpose()?;
+    let Some(forget) = rules::patch_forgets(forgotten, &patch) else { return Ok(()) };
+    if forget {
+        transaction.put(Space::Rows, keys::forgotten(device), patch.stamp.as_micros().to_be_bytes());
+        remove_within(transaction, device, &ParameterPath::root())?;
+    }
+    for gone in patch.remove.iter().filter(|path| path.is_object()) {
+        remove_within(transaction, device, gone)?;
+    }
+    for news in patch.upsert {
+        let key = keys::objects(device, &news.object.path);
+        let known = transaction.record(Space::Objects, &key)?;
+        transaction.put_record(Space::Objects, key, &rules::merge_object(known, news));
+    }
+    Ok(())
+}
+
+fn remove_within(transaction: &mut Transaction<'_>, device: &DeviceId, within: &ParameterPath) -> Result<()> {
+    for key in transaction.scan(Space::Objects, &keys::objects(device, within))?.into_keys() {
+        transaction.remove(Space::Objects, key);
+    }
+    Ok(())
+}
+
+fn stamp(bytes: &[u8]) -> Result<SessionStamp> {
+    let bytes = bytes.try_into().map_err(|_| Error::Corrupt("a stamp row does not have 8 bytes".into()))?;
+    Ok(SessionStamp::from_micros(i64::from_be_bytes(bytes)))
+}
