@@ -11,9 +11,25 @@ const PROTO_FILES: [&str; 7] = [
     "lastmile/v1/provisioning.proto",
 ];
 
+/// Messages that hold a secret in the clear: they get a `Debug` that hides it, in `src/hidden.rs`.
+const SECRET_MESSAGES: [&str; 9] = [
+    ".lastmile.v1.CpeCredential",
+    ".lastmile.v1.CpeVerifier",
+    ".lastmile.v1.Download",
+    ".lastmile.v1.DownloadUrl",
+    ".lastmile.v1.GetParameterValuesResponse",
+    ".lastmile.v1.ParameterRecord",
+    ".lastmile.v1.SetParameterValues",
+    ".lastmile.v1.SetValue",
+    ".lastmile.v1.WakeRequest",
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={PROTO_ROOT}");
     let descriptors = protox::compile(PROTO_FILES, [PROTO_ROOT])?;
-    tonic_prost_build::configure().bytes(".lastmile.v1.StorePart").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".lastmile.v1.StorePart")
+        .skip_debug(SECRET_MESSAGES)
+        .compile_fds(descriptors)?;
     Ok(())
 }

@@ -18,6 +18,7 @@
 mod connection_requests;
 mod error;
 mod file_server;
+mod hidden;
 mod provisioning;
 pub mod records;
 pub mod remote;

@@ -22,11 +22,12 @@ where
     within(until, send(stub.clone(), request(message, until))).await
 }
 
-/// Makes an idempotent call, again while the service is unavailable and time is left.
-pub(super) async fn repeated<S: Clone, M: Clone, R, F>(
+/// Makes an idempotent call, again while the service is unavailable and time is left. The message is made for each try, so
+/// that the usual one needs no copy.
+pub(super) async fn repeated<S: Clone, M, R, F>(
     stub: &S,
     deadline: Duration,
-    message: M,
+    message: impl Fn() -> M,
     mut send: impl FnMut(S, Request<M>) -> F,
 ) -> Result<R, ServiceError>
 where
@@ -35,7 +36,7 @@ where
     let until = Instant::now() + deadline;
     let mut pause = REPEAT_PAUSE;
     for _ in 0..REPEATS_MAX {
-        match within(until, send(stub.clone(), request(message.clone(), until))).await {
+        match within(until, send(stub.clone(), request(message(), until))).await {
             Err(error) if error.class == ErrorClass::Unavailable && Instant::now() + pause < until => {
                 tracing::debug!(code = error.code, text = error.text, "a service is unavailable, the call is repeated");
                 sleep(pause).await;
@@ -44,7 +45,7 @@ where
             done => return done,
         }
     }
-    within(until, send(stub.clone(), request(message, until))).await
+    within(until, send(stub.clone(), request(message(), until))).await
 }
 
 /// The domain's reply.
@@ -83,11 +84,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_idempotent_call_is_repeated_up_to_the_limit() {
         let calls = Cell::new(0);
-        let done = repeated(&&calls, SECOND, (), |calls, _| unavailable_until(REPEATS_MAX + 1, calls)).await;
+        let done = repeated(&&calls, SECOND, || (), |calls, _| unavailable_until(REPEATS_MAX + 1, calls)).await;
         assert_eq!(done, Ok(REPEATS_MAX + 1));
 
         let calls = Cell::new(0);
-        let failed = repeated(&&calls, SECOND, (), |calls, _| unavailable_until(u32::MAX, calls)).await;
+        let failed = repeated(&&calls, SECOND, || (), |calls, _| unavailable_until(u32::MAX, calls)).await;
         assert_eq!(failed.map_err(|error| error.class), Err(ErrorClass::Unavailable));
         assert_eq!(calls.get(), REPEATS_MAX + 1);
     }
@@ -103,10 +104,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_error_of_the_service_is_not_repeated() {
         let calls = Cell::new(0);
-        let failed: Result<(), _> = repeated(&&calls, SECOND, (), |calls, _| async move {
-            calls.set(calls.get() + 1);
-            Err(Status::aborted("superseded"))
-        })
+        let failed: Result<(), _> = repeated(
+            &&calls,
+            SECOND,
+            || (),
+            |calls, _| async move {
+                calls.set(calls.get() + 1);
+                Err(Status::aborted("superseded"))
+            },
+        )
         .await;
         assert_eq!((failed.map_err(|error| error.class), calls.get()), (Err(ErrorClass::Superseded), 1));
     }
@@ -114,10 +120,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_ends_at_its_deadline_repeats_included() {
         let started = Instant::now();
-        let failed: Result<(), _> = repeated(&(), SECOND, (), |(), _| async {
-            sleep(Duration::from_millis(700)).await;
-            Err(Status::unavailable("away"))
-        })
+        let failed: Result<(), _> = repeated(
+            &(),
+            SECOND,
+            || (),
+            |(), _| async {
+                sleep(Duration::from_millis(700)).await;
+                Err(Status::unavailable("away"))
+            },
+        )
         .await;
         assert_eq!(failed.map_err(|error| error.code), Err("deadline_exceeded".to_owned()));
         assert_eq!(started.elapsed(), SECOND);

@@ -47,8 +47,8 @@ impl FileServer for FileServerClient {
     }
 
     async fn sign(&self, device: &DeviceId, file: &FileId, expires: Timestamp) -> Result<SignedUrl, ServiceError> {
-        let (device, file, expires_at) = (device.to_string(), file.to_string(), expires.as_micros());
-        let message = v1::SignRequest { device, file, expires_at };
+        let message =
+            || v1::SignRequest { device: device.to_string(), file: file.to_string(), expires_at: expires.as_micros() };
         let send = |mut stub: ClientStub<Channel>, request| async move { stub.sign(request).await };
         reply(repeated(&self.stub, self.deadlines.request, message, send).await?)
     }

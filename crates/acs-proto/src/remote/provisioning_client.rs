@@ -32,13 +32,13 @@ impl ProvisioningClient {
 #[async_trait]
 impl Provisioning for ProvisioningClient {
     async fn verifier(&self, request: VerifierRequest) -> Result<VerifierReply, ServiceError> {
-        let message = request.to_wire(&Unsealed);
+        let message = || request.to_wire(&Unsealed);
         let send = |mut stub: Stub<Channel>, request| async move { stub.verifier(request).await };
         reply(repeated(&self.stub, self.deadlines.session, message, send).await?)
     }
 
     async fn begin(&self, request: BeginRequest) -> Result<BeginReply, ServiceError> {
-        let message = request.to_wire(&Unsealed);
+        let message = || request.to_wire(&Unsealed);
         let send = |mut stub: Stub<Channel>, request| async move { stub.begin(request).await };
         reply(repeated(&self.stub, self.deadlines.session, message, send).await?)
     }
@@ -56,19 +56,19 @@ impl Provisioning for ProvisioningClient {
     }
 
     async fn append(&self, records: Vec<EventRecord>) -> Result<(), ServiceError> {
-        let message = v1::AppendRequest { records: field::list(&records, &Unsealed) };
+        let message = || v1::AppendRequest { records: field::list(&records, &Unsealed) };
         let send = |mut stub: Stub<Channel>, request| async move { stub.append(request).await };
         repeated(&self.stub, self.deadlines.records, message, send).await.map(|v1::AppendReply {}| ())
     }
 
     async fn observe(&self, records: Vec<EventRecord>) -> Result<(), ServiceError> {
-        let message = v1::ObserveRequest { records: field::list(&records, &Unsealed) };
+        let message = || v1::ObserveRequest { records: field::list(&records, &Unsealed) };
         let send = |mut stub: Stub<Channel>, request| async move { stub.observe(request).await };
         repeated(&self.stub, self.deadlines.records, message, send).await.map(|v1::ObserveReply {}| ())
     }
 
     async fn enqueue(&self, request: EnqueueRequest) -> Result<EnqueueReply, ServiceError> {
-        let message = request.to_wire(&Unsealed);
+        let message = || request.to_wire(&Unsealed);
         let send = |mut stub: Stub<Channel>, request| async move { stub.enqueue(request).await };
         reply(repeated(&self.stub, self.deadlines.wake, message, send).await?)
     }
@@ -89,7 +89,7 @@ impl Provisioning for ProvisioningClient {
     }
 
     async fn watch(&self, device: &DeviceId, task: &TaskId) -> Result<TaskStream, ServiceError> {
-        let message = v1::WatchRequest { device: device.to_string(), task: task.to_string() };
+        let message = || v1::WatchRequest { device: device.to_string(), task: task.to_string() };
         // The deadline is for the opening; the stream itself lasts as long as the task, so none is sent.
         let send = |mut stub: Stub<Channel>, request: Request<_>| async move { stub.watch(request.into_inner()).await };
         let states = repeated(&self.stub, self.deadlines.request, message, send).await?;
