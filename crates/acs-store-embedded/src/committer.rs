@@ -56,6 +56,9 @@ pub(crate) struct Append {
     permit: OwnedSemaphorePermit,
 }
 
+/// Jobs with the room they take in the queue.
+type Jobs = Vec<(Box<dyn Job>, OwnedSemaphorePermit)>;
+
 /// Something to decide and write.
 trait Job: Send {
     /// Decides and changes; `false`: what it changed is to be taken back.
@@ -211,7 +214,7 @@ impl Queue {
 }
 
 struct Taken {
-    jobs: Vec<(Box<dyn Job>, OwnedSemaphorePermit)>,
+    jobs: Jobs,
     appends: Vec<Append>,
 }
 
@@ -282,9 +285,9 @@ impl Committer {
     fn decide(
         &self,
         engine: &crate::engine::Engine,
-        mut jobs: Vec<(Box<dyn Job>, OwnedSemaphorePermit)>,
+        mut jobs: Jobs,
         appends: &[Append],
-    ) -> (Batch, Vec<(Box<dyn Job>, OwnedSemaphorePermit)>, Option<EventsState>) {
+    ) -> (Batch, Jobs, Option<EventsState>) {
         let mut batch = Batch::default();
         for (job, _) in &mut jobs {
             let mut transaction = Transaction::new(engine, &*self.shared.options.seal, &mut batch);
@@ -313,7 +316,7 @@ impl Committer {
         (batch, jobs, Some(events))
     }
 
-    fn fail(&self, jobs: Vec<(Box<dyn Job>, OwnedSemaphorePermit)>, appends: Vec<Append>, error: &Error) {
+    fn fail(&self, jobs: Jobs, appends: Vec<Append>, error: &Error) {
         jobs.into_iter().for_each(|(job, _)| job.finish(Err(error)));
         self.refuse(appends, error);
     }

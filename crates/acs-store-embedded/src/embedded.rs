@@ -52,6 +52,12 @@ impl Embedded {
         Ok(Self { shared, queue, _close: Arc::new(close) })
     }
 
+    /// Whether writes are taken now; `NoSpace` while less than the reserve is free. For health checks.
+    pub fn check_space(&self) -> Result<()> {
+        let options = &self.shared.options;
+        FreeSpace::new(self.shared.folder.clone(), options.disk_reserve_bytes).check()
+    }
+
     pub(crate) fn engine(&self) -> Result<Arc<Engine>> {
         self.shared.slot.get()
     }

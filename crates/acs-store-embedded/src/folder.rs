@@ -3,12 +3,16 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
-use crate::{OpenError, Options, journal};
+use crate::journal::{self, Journals};
+use crate::{OpenError, Options};
 
 /// The format this version writes and reads.
 const FORMAT: &str = "lastmile-embedded 1";
+/// How long to wait for another process to close.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
 const ENGINE: &str = "engine";
 /// The engine while it is made: renamed when complete, so that a crash at the first start leaves nothing half made.
 const ENGINE_NEW: &str = "engine.new";
@@ -32,17 +36,12 @@ impl Folder {
             .truncate(false)
             .open(path.join("lock"))
             .map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut by = String::new();
-                // Who it is only helps the reader of the message.
-                let _ = lock.read_to_string(&mut by);
-                let by =
-                    if by.trim().is_empty() { "another process".to_owned() } else { format!("process {}", by.trim()) };
-                return Err(OpenError::InUse { folder: path.to_owned(), by });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        if !wait_for(&lock).map_err(failed)? {
+            let mut by = String::new();
+            // Who it is only helps the reader of the message.
+            let _ = lock.read_to_string(&mut by);
+            let by = if by.trim().is_empty() { "another process".to_owned() } else { format!("process {}", by.trim()) };
+            return Err(OpenError::InUse { folder: path.to_owned(), by });
         }
         let write_pid = |lock: &mut File| {
             lock.set_len(0)?;
@@ -57,6 +56,19 @@ impl Folder {
     }
 }
 
+/// Whether the lock could be had within [`LOCK_WAIT`]: a process just replaced may still be closing.
+fn wait_for(lock: &File) -> std::io::Result<bool> {
+    let until = Instant::now() + LOCK_WAIT;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => return Ok(false),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
 /// Opens the engine of a folder, or makes it.
 pub(crate) fn open_engine(folder: &Path, options: &Options) -> Result<Engine, OpenError> {
     let failed = |source| OpenError::Folder { folder: folder.to_owned(), source };
@@ -65,18 +77,17 @@ pub(crate) fn open_engine(folder: &Path, options: &Options) -> Result<Engine, Op
         make_engine(folder, options)?;
     }
     check_format(folder)?;
-    match Engine::open(&engine, options) {
-        Ok(engine) => Ok(engine),
-        Err(fjall::Error::JournalRecovery(error)) => {
-            let cut = journal::cut_torn_batch(&engine).map_err(failed)?;
-            if !cut {
-                return Err(engine_failed(folder, fjall::Error::JournalRecovery(error)));
-            }
-            tracing::warn!(folder = %folder.display(), "the last batch was torn by a power loss; nobody was told of it, it is cut off");
-            Engine::open(&engine, options).map_err(|e| engine_failed(folder, e))
+    match journal::check(&engine).map_err(failed)? {
+        Journals::Whole => {}
+        Journals::Cut => {
+            tracing::warn!(folder = %folder.display(), "the last batch was cut short by a crash; nobody was told of it, it is dropped");
         }
-        Err(error) => Err(engine_failed(folder, error)),
+        Journals::Damaged(path) => {
+            let reason = format!("{} has a bad batch with others behind it", path.display());
+            return Err(OpenError::Damaged { folder: folder.to_owned(), reason });
+        }
     }
+    Engine::open(&engine, options).map_err(|e| engine_failed(folder, e))
 }
 
 fn make_engine(folder: &Path, options: &Options) -> Result<(), OpenError> {

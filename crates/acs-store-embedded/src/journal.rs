@@ -1,9 +1,9 @@
-//! What a power loss may leave at the end of the engine's journal.
+//! What a crash may leave at the end of the engine's journal, looked at before the engine opens it.
 //!
-//! The engine drops a last batch that is cut short. It does not open if the pages of the last batch reached the disk out of
-//! order, so that the batch is complete in length but wrong in content. Since every batch is synced before the next is
-//! written, such a batch is the last one and nobody was told of it: it is cut off. Anything valid behind it means damage of
-//! another kind, and then nothing is touched.
+//! Every batch is synced before the next is written. So only the last batch can be cut short or, after a power loss that let
+//! its pages reach the disk out of order, torn; and nobody was told of it. It is cut off. The engine by itself does the same
+//! with a batch cut short, but does not open with some torn ones, and drops all that follows some kinds of damage in the
+//! middle. Here anything valid behind a bad batch means damage that no crash does: it is reported and nothing is touched.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -18,44 +18,57 @@ const ITEM: u8 = 2;
 const END: u8 = 3;
 const CLEAR: u8 = 4;
 
-/// Cuts a torn last batch off the newest journal in `engine`. `false`: there is none, or what is there is no torn batch;
-/// then nothing was changed. What was cut off is kept beside it as `….torn`.
-pub(crate) fn cut_torn_batch(engine: &Path) -> io::Result<bool> {
-    let Some(path) = newest_journal(engine)? else { return Ok(false) };
-    let bytes = fs::read(&path)?;
-    let Some(torn_at) = first_bad_batch(&bytes) else { return Ok(false) };
-    let torn = &bytes[torn_at..];
-    if has_valid_batch(&torn[1..]) {
-        return Ok(false);
-    }
-    let used = torn.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
-    fs::write(path.with_extension("torn"), &torn[..used])?;
-    let journal = OpenOptions::new().write(true).open(&path)?;
-    journal.set_len(torn_at as u64)?;
-    journal.sync_all()?;
-    Ok(true)
+/// What was found in the journals.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Journals {
+    /// Every batch is whole.
+    Whole,
+    /// The last batch was not; it is cut off now.
+    Cut,
+    /// A batch with others behind it is not; nothing was changed.
+    Damaged(PathBuf),
 }
 
-fn newest_journal(engine: &Path) -> io::Result<Option<PathBuf>> {
-    let mut newest = None;
+/// Looks at all journals in `engine`.
+pub(crate) fn check(engine: &Path) -> io::Result<Journals> {
+    let mut paths = journals(engine)?;
+    let Some(newest) = paths.pop() else { return Ok(Journals::Whole) };
+    // The older ones were synced as a whole before the next was begun.
+    for path in paths {
+        if first_bad_batch(&fs::read(&path)?).is_some() {
+            return Ok(Journals::Damaged(path));
+        }
+    }
+    let bytes = fs::read(&newest)?;
+    let Some(bad_at) = first_bad_batch(&bytes) else { return Ok(Journals::Whole) };
+    if has_valid_batch(&bytes[bad_at + 1..]) {
+        return Ok(Journals::Damaged(newest));
+    }
+    let journal = OpenOptions::new().write(true).open(&newest)?;
+    journal.set_len(bad_at as u64)?;
+    journal.sync_all()?;
+    Ok(Journals::Cut)
+}
+
+/// The journals, oldest first.
+fn journals(engine: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(engine)? {
         let path = entry?.path();
         let number = path.file_name().and_then(|n| n.to_str()?.strip_suffix(".jnl")?.parse::<u64>().ok());
-        if let Some(number) = number
-            && newest.as_ref().is_none_or(|(n, _)| *n < number)
-        {
-            newest = Some((number, path));
-        }
+        found.extend(number.map(|number| (number, path)));
     }
-    Ok(newest.map(|(_, path)| path))
+    found.sort();
+    Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Where the first batch begins that is not valid; `None`: all are, up to the unused rest.
+/// Where the first batch begins that is not valid; `None`: all are, up to the unused rest, which is zero.
 fn first_bad_batch(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
-    while at < bytes.len() && bytes[at] != 0 {
+    while at < bytes.len() {
         match batch_length(&bytes[at..]) {
             Some(length) => at += length,
+            None if bytes[at..].iter().all(|b| *b == 0) => return None,
             None => return Some(at),
         }
     }

@@ -1,5 +1,7 @@
 //! The embedded store passes the same suites as every backend.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::sync::Arc;
 
 use acs_proto::records::Unsealed;
