@@ -7,7 +7,7 @@ use acs_types::FileId;
 use data_encoding::HEXLOWER;
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
-use tokio::fs::{self, File, OpenOptions};
+use tokio::fs::{self, DirBuilder, File, OpenOptions};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -47,7 +47,8 @@ impl Folder {
     /// Makes the folder if it is missing, and clears what uploads left.
     pub(crate) async fn open(path: &Path) -> io::Result<Self> {
         let incoming = path.join(INCOMING);
-        fs::create_dir_all(&incoming).await?;
+        // Configurations hold secrets: nobody else on this host reads them.
+        DirBuilder::new().recursive(true).mode(0o700).create(&incoming).await?;
         let mut left = fs::read_dir(&incoming).await?;
         while let Some(entry) = left.next_entry().await? {
             fs::remove_file(entry.path()).await?;
@@ -66,7 +67,13 @@ impl Folder {
     ) -> Result<Received, ReceiveError> {
         let name = HEXLOWER.encode(&rand::random::<[u8; 16]>());
         let path = self.path.join(INCOMING).join(name);
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&path).await.map_err(ReceiveError::Disk)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .await
+            .map_err(ReceiveError::Disk)?;
         // From here on a failure, or a caller that goes away, removes the file.
         let mut received = Received { path, size: 0, sha256: [0; 32] };
         let mut hash = Sha256::new();

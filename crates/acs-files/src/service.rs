@@ -9,6 +9,7 @@ use acs_telemetry::Metrics;
 use acs_types::{DeviceId, FileId, FileRecord};
 use async_trait::async_trait;
 use cwmp_model::Timestamp;
+use fail::fail_point;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::Config;
@@ -117,9 +118,11 @@ impl FileServer for LocalFileServer {
         let inner = &self.inner;
         let _change = inner.change.lock().await;
         // The record first: bytes without a record are swept, a record without bytes would be a broken promise.
+        fail_point!("files::before_delete");
         if !inner.store.delete_file(file).await.map_err(store_error)? {
             return Err(unknown(file));
         }
+        fail_point!("files::before_unlink");
         tracing::info!(%file, "file removed");
         inner.folder.remove(file).await.map_err(|error| disk_error("remove", file.as_str(), &error))
     }
@@ -149,10 +152,15 @@ impl Inner {
             created_at: clock::now(),
             created_by: file.created_by,
         };
+        fail_point!("files::before_publish");
         let published = self.folder.publish(received, &record.id).await;
         published.map_err(|error| disk_error("keep", &record.name, &error))?;
+        fail_point!("files::before_record");
         match self.store.put_file(record.clone()).await {
-            Ok(()) => Ok(record),
+            Ok(()) => {
+                fail_point!("files::after_record");
+                Ok(record)
+            }
             Err(error) => {
                 self.withdraw(&record.id).await;
                 Err(store_error(error))

@@ -20,12 +20,9 @@ pub struct LogConfig {
 }
 
 impl Default for LogConfig {
-    /// Text; our own news at `info`, libraries only at `warn`.
+    /// Text; our own news at `info`, libraries only at `warn`. A target in a directive is the begin of a name.
     fn default() -> Self {
-        let ours = ["lastmile", "acs_api", "acs_connreq", "acs_cwmp_server", "acs_files", "acs_ingest"];
-        let more = ["acs_provisioning", "acs_store_embedded", "acs_telemetry", "lastmile_fleet"];
-        let directives: String = ours.iter().chain(&more).map(|name| format!(",{name}=info")).collect();
-        Self { format: LogFormat::Text, filter: format!("warn{directives}") }
+        Self { format: LogFormat::Text, filter: "warn,lastmile=info,acs_=info".to_owned() }
     }
 }
 
@@ -121,11 +118,13 @@ mod tests {
     fn our_news_is_logged_and_that_of_libraries_is_not() {
         let text = logged(&LogConfig::default(), || {
             tracing::info!(target: "acs_files", file = "fw.bin", "stored");
+            tracing::info!(target: "lastmile::roles", "role begins");
             tracing::debug!(target: "acs_files", "detail");
             tracing::info!(target: "hyper::proto", "noise");
             tracing::warn!(target: "hyper::proto", "trouble");
         });
         assert!(text.contains("INFO acs_files: stored file=\"fw.bin\""), "{text}");
+        assert!(text.contains("role begins"), "{text}");
         assert!(text.contains("trouble") && !text.contains("noise") && !text.contains("detail"), "{text}");
     }
 

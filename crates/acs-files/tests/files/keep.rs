@@ -1,4 +1,5 @@
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,9 @@ async fn a_file_is_kept_with_its_hash_and_size() {
     assert_eq!(record.id, FileId::of(&record.sha256, "fw.bin"));
     assert_eq!(bench.store.file(&record.id).await.unwrap(), Some(record.clone()));
     assert_eq!(bench.names(), [record.id.as_str()]);
-    assert_eq!(std::fs::read(bench.config.folder.join(record.id.as_str())).unwrap(), content);
+    let path = bench.config.folder.join(record.id.as_str());
+    assert_eq!(std::fs::read(&path).unwrap(), content);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(bench.metrics.exposition().contains("lastmile_files_stored_bytes_total 300000"));
 }
 

@@ -1,8 +1,10 @@
-//! The file server from outside: keeping files (`keep`), fetching them by signed URL (`fetch`), sockets (`sockets`).
+//! The file server from outside: keeping files (`keep`), fetching them by signed URL (`fetch`), sockets (`sockets`), kill -9
+//! (`kill`).
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
 mod fetch;
 mod keep;
+mod kill;
 mod sockets;
 
 use std::sync::Arc;
