@@ -135,7 +135,7 @@ async fn a_killed_server_keeps_every_acknowledged_file_and_shows_no_half_one() {
     let dir = tempfile::tempdir().unwrap();
     let mut kept = BTreeSet::new();
     for point in POINTS {
-        let said = run(dir.path(), Some(point), |child| drop(child.wait().unwrap()));
+        let said = run(dir.path(), Some(point), |child| assert!(!child.wait().unwrap().success(), "{point}"));
         check(dir.path(), point, &mut kept, said).await;
     }
     for round in 0..RANDOM_ROUNDS {
