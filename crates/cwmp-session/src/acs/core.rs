@@ -42,7 +42,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(config: Config, now: Timestamp) -> Self {
+    pub(crate) fn new(config: Config, now: Timestamp) -> Self {
         let idle_timeout = config.idle_timeout(None);
         let mut core = Self {
             config,
@@ -76,11 +76,6 @@ impl Core {
         core.resumed = true;
         core.await_cpe(now);
         core
-    }
-
-    /// A core that continues one of another front-end.
-    pub(crate) fn continued(config: Config, started_at: Timestamp) -> Self {
-        Self::new(config, started_at)
     }
 
     // === time ===

@@ -40,7 +40,7 @@ use self::expect_inform::ExpectInform;
 use self::state::State;
 use crate::snapshot::Snapshot;
 
-/// One session, seen from the ACS. See the [module](self) and the [crate](crate).
+/// One session, seen from the ACS. See the [module](self) and the [crate].
 #[derive(Debug)]
 pub struct AcsSession {
     core: Core,

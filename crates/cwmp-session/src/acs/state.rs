@@ -74,47 +74,49 @@ impl State {
     }
 
     fn on_post(self, core: &mut Core, now: Timestamp, post: Post) -> Self {
-        let pipelined = core.owes_reply();
-        core.count_post();
-        if let Self::Closed | Self::Drained(_) = self {
-            refuse_without_session(core, &post);
-            return self;
-        }
-        if pipelined {
-            let answers = self.into_answers(now, UnansweredReason::SessionEnded);
-            return core.end(Outcome::ProtocolError, "a POST came before the last one was answered", answers);
-        }
-        if core.messages > core.config.messages_max || core.is_too_old(now) {
-            let answers = self.into_answers(now, UnansweredReason::SessionEnded);
-            return core.end(Outcome::LimitExceeded, "the session has too many messages or lasts too long", answers);
-        }
-        match self {
+        match self.admit(core, now) {
             Self::ExpectInform(state) => state.on_post(core, now, post),
             Self::CpeTurn(state) => state.on_post(core, now, post),
             Self::ExpectResponse(state) => state.on_post(core, now, post),
-            // These owe a reply, which was handled above.
-            other => other,
+            over => {
+                if core.owes_reply() {
+                    refuse_without_session(core, &post);
+                }
+                over
+            }
         }
     }
 
     fn on_challenge(self, core: &mut Core, now: Timestamp) -> Self {
+        let state = self.admit(core, now);
+        match state {
+            Self::Closed | Self::Drained(_) if core.owes_reply() => core.reply_status(400, true),
+            Self::Closed | Self::Drained(_) => {}
+            _ => {
+                core.reply_status(401, false);
+                core.challenged = true;
+                core.await_cpe(now);
+            }
+        }
+        state
+    }
+
+    /// Counts a POST. What is left is a state in which the CPE has the word, with a reply owed; or the session is over, and a
+    /// reply is owed if it was over before.
+    fn admit(self, core: &mut Core, now: Timestamp) -> Self {
         let pipelined = core.owes_reply();
         core.count_post();
+        if let Self::Closed | Self::Drained(_) = self {
+            return self;
+        }
         if pipelined {
             let answers = self.into_answers(now, UnansweredReason::SessionEnded);
             return core.end(Outcome::ProtocolError, "a POST came before the last one was answered", answers);
-        }
-        if let Self::Closed | Self::Drained(_) = self {
-            core.reply_status(400, true);
-            return self;
         }
         if core.messages > core.config.messages_max || core.is_too_old(now) {
             let answers = self.into_answers(now, UnansweredReason::SessionEnded);
             return core.end(Outcome::LimitExceeded, "the session has too many messages or lasts too long", answers);
         }
-        core.reply_status(401, false);
-        core.challenged = true;
-        core.await_cpe(now);
         self
     }
 

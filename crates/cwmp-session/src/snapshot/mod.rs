@@ -126,7 +126,7 @@ pub(crate) fn pack(core: &Core, state: &State) -> Option<Snapshot> {
 }
 
 pub(crate) fn unpack(snapshot: Snapshot, config: Config) -> (Core, Turn) {
-    let mut core = Core::continued(config, snapshot.started_at);
+    let mut core = Core::new(config, snapshot.started_at);
     core.version = snapshot.version;
     core.namespace = snapshot.namespace;
     core.deadline = snapshot.deadline;
