@@ -80,6 +80,11 @@ impl TlsIdentity {
         }
     }
 
+    /// An acceptor with the certificate of this moment, for a listener of another service.
+    pub fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
+        self.current().into()
+    }
+
     pub(crate) fn current(&self) -> Arc<ServerConfig> {
         self.current.load_full()
     }

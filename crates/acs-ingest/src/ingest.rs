@@ -102,6 +102,11 @@ impl Ingest {
         Self { log, store, provisioning, config, metrics, emitted: AtomicU64::new(0) }
     }
 
+    /// The cursors it keeps in the store: the event log must not be trimmed beyond any of them.
+    pub fn consumers() -> Vec<String> {
+        vec![CURSOR.to_owned(), OPEN_CURSOR.to_owned()]
+    }
+
     /// Follows the log until `shutdown`. Errors are logged and waited out.
     pub async fn run(&self, shutdown: CancellationToken) {
         let mut wait = RETRY_WAITS.0;

@@ -1,0 +1,3 @@
+//! One file per role.
+
+pub(crate) mod dev;
