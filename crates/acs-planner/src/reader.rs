@@ -184,7 +184,7 @@ impl Reader {
             return;
         }
         match ask {
-            Ask::Names(ask) => self.names_faulted(ask, code, text, notes),
+            Ask::Names(ask) => self.names_faulted(ask, code, text, silent, notes),
             Ask::Values(names) => self.values_faulted(names, code, text, silent, notes),
         }
     }
@@ -246,7 +246,7 @@ impl Reader {
         self.ask_names(path, by_level);
     }
 
-    fn names_faulted(&mut self, ask: NamesAsk, code: u32, text: &str, notes: &mut ModelNotes) {
+    fn names_faulted(&mut self, ask: NamesAsk, code: u32, text: &str, silent: bool, notes: &mut ModelNotes) {
         let is_unknown = code == 9005 && !is_root(&ask.path);
         if ask.path.as_str().is_empty() {
             // CWMP-239: which root it has is not known, so both are tried.
@@ -255,6 +255,9 @@ impl Reader {
                 self.ask_names(path, true);
             }
             self.note_fault(code, text);
+        } else if silent && (ask.next_level || !ask.path.is_object()) {
+            // Nothing smaller is left; silence is counted by the task (P4).
+            self.names.push_front(ask);
         } else if ask.next_level || is_unknown || !ask.path.is_object() {
             self.refused.push((ask.path, code));
             self.note_fault(code, text);
@@ -287,10 +290,14 @@ impl Reader {
         if name.is_object() && code != 9005 {
             // A partial path that is too much: its names first, then their values.
             self.ask_tree_part(name, notes);
+        } else if silent {
+            // Nothing smaller is left; silence is counted by the task (P4).
+            self.values.push_front(vec![name]);
+            return;
         } else {
             self.refused.push((name, code));
+            self.note_fault(code, text);
         }
-        self.note_fault(code, text);
     }
 
     fn note_fault(&mut self, code: u32, text: &str) {

@@ -1,0 +1,352 @@
+//! Random histories never leave the graph of design §5.5, and the repeat rule of §5.6 is never broken (P2, P3, P4).
+
+mod support;
+
+use acs_planner::evidence::{self, Arrival};
+use acs_planner::life::{self, Follow, Intent, Settings, own_fault};
+use acs_types::{
+    Applied, AttemptOutcome, AttemptReason, Evidence, Task, TaskFault, TaskResult, TaskSpec, TaskState, TransferResult,
+};
+use proptest::prelude::*;
+use support::*;
+
+#[derive(Debug, Clone, Copy)]
+enum Op {
+    Claim { session: u8, key_known: bool },
+    Answered,
+    Stepped,
+    Faulted,
+    Unanswered,
+    NotSent,
+    ReadUnanswered,
+    ReadDone,
+    Fail,
+    InformWithKey { session: u8, key: Key },
+    InformWithReboot { session: u8, bootstrap: bool },
+    Transfer { ok: bool },
+    TimePasses,
+    NeedsOperator,
+    Cancel,
+    Retry,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Key {
+    OfAttempt,
+    Before,
+    Other,
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    let key = prop_oneof![Just(Key::OfAttempt), Just(Key::Before), Just(Key::Other)];
+    prop_oneof![
+        4 => (1..4u8, any::<bool>()).prop_map(|(session, key_known)| Op::Claim { session, key_known }),
+        2 => Just(Op::Answered),
+        1 => Just(Op::Stepped),
+        1 => Just(Op::Faulted),
+        3 => Just(Op::Unanswered),
+        1 => Just(Op::NotSent),
+        1 => Just(Op::ReadUnanswered),
+        1 => Just(Op::ReadDone),
+        1 => Just(Op::Fail),
+        2 => (1..4u8, key).prop_map(|(session, key)| Op::InformWithKey { session, key }),
+        1 => (1..4u8, any::<bool>()).prop_map(|(session, bootstrap)| Op::InformWithReboot { session, bootstrap }),
+        1 => any::<bool>().prop_map(|ok| Op::Transfer { ok }),
+        2 => Just(Op::TimePasses),
+        1 => Just(Op::NeedsOperator),
+        1 => Just(Op::Cancel),
+        1 => Just(Op::Retry),
+    ]
+}
+
+fn method(task: &Task) -> &'static str {
+    match (&task.spec, life::instance_made(task)) {
+        (TaskSpec::AddObject { .. }, None) => "AddObject",
+        (TaskSpec::DeleteObject { .. }, _) => "DeleteObject",
+        (TaskSpec::Download(_), _) => "Download",
+        (TaskSpec::Reboot, _) => "Reboot",
+        (TaskSpec::FactoryReset, _) => "FactoryReset",
+        _ => "SetParameterValues",
+    }
+}
+
+fn reads(task: &Task) -> bool {
+    matches!(
+        task.spec,
+        TaskSpec::GetValues { .. } | TaskSpec::GetNames { .. } | TaskSpec::Refresh { .. } | TaskSpec::Discover
+    )
+}
+
+fn apply(task: &mut Task, op: Op, now: i64) {
+    let last = task.attempts.last().cloned();
+    let number = last.as_ref().map_or(0, |a| a.number);
+    match op {
+        Op::Claim { session: n, key_known } if !reads(task) => {
+            let intent = Intent {
+                session: session(n),
+                method: method(task),
+                at: at(now),
+                deadline: at(now + 30),
+                key_before: key_known.then(|| "before".to_owned()),
+                instances_before: Vec::new(),
+            };
+            let _ = life::claim(task, intent);
+        }
+        Op::Answered => {
+            let follow = match last.as_ref().map(|a| a.method.as_str()) {
+                Some("Reboot") => Follow::Await(Evidence::Reboot, at(now + 60)),
+                Some("FactoryReset") => Follow::Await(Evidence::Bootstrap, at(now + 60)),
+                Some("Download") => Follow::Await(Evidence::TransferComplete, at(now + 60)),
+                _ => Follow::Done(Applied::Now, None),
+            };
+            life::answered(task, number, at(now), follow);
+        }
+        Op::Stepped if last.as_ref().is_some_and(|a| a.method == "AddObject") => {
+            let result = TaskResult::Instance { object: path("Device.T.7.") };
+            life::answered(task, number, at(now), Follow::Step(result));
+        }
+        Op::Faulted => {
+            life::faulted(task, number, at(now), TaskFault { code: 9002, ..own_fault("no") });
+        }
+        Op::Unanswered => {
+            life::unanswered(task, number);
+        }
+        Op::NotSent => {
+            life::not_sent(task, number);
+        }
+        Op::ReadUnanswered => {
+            life::read_unanswered(task);
+        }
+        Op::ReadDone if reads(task) => {
+            life::read_done(task, TaskResult::Counts { names: 1, values: 1 }, None);
+        }
+        Op::Fail => {
+            life::fail(task, own_fault("impossible"));
+        }
+        Op::InformWithKey { session: n, key } => {
+            let key = match (key, &last) {
+                (Key::OfAttempt, Some(a)) => a.id.to_string(),
+                (Key::Before, Some(a)) => a.key_before.clone(),
+                _ => "other".to_owned(),
+            };
+            evidence::arrived(task, &arrival(n, now, Some(key), false, Vec::new()));
+        }
+        Op::InformWithReboot { session: n, bootstrap } => {
+            let keys = last.iter().map(|a| a.id.to_string()).collect();
+            evidence::arrived(task, &arrival(n, now, None, bootstrap, keys));
+        }
+        Op::Transfer { ok } => {
+            let fault = TaskFault { code: if ok { 0 } else { 9010 }, ..own_fault("") };
+            let key = last.map(|a| a.id.to_string()).unwrap_or_default();
+            if matches!(task.spec, TaskSpec::Download(_)) {
+                evidence::transferred(task, &key, &fault, &TransferResult::default());
+            }
+        }
+        Op::TimePasses => {
+            life::time_passed(task, at(now), &Settings::default());
+        }
+        Op::NeedsOperator => {
+            life::needs_operator(task, "nothing tells");
+        }
+        Op::Cancel => {
+            let _ = life::cancel(task);
+        }
+        Op::Retry => {
+            let _ = life::retry(task);
+        }
+        Op::Claim { .. } | Op::Stepped | Op::ReadDone => {}
+    }
+}
+
+fn arrival(n: u8, now: i64, parameter_key: Option<String>, bootstrap: bool, reboot_keys: Vec<String>) -> Arrival {
+    Arrival { session: session(n), at: at(now), parameter_key, bootstrap, reboot_keys, current: true }
+}
+
+/// The graph: where a task may go from a state, by itself and by a person.
+fn may_go(from: &str, to: &str, op: Op) -> bool {
+    let by_itself: &[&str] = match from {
+        "queued" => &["sending", "done", "failed", "expired", "quarantined", "cancelled", "resolved_applied"],
+        "sending" => &[
+            "awaiting",
+            "done",
+            "failed",
+            "unknown",
+            "queued",
+            "quarantined",
+            "cancelled",
+            "resolved_applied",
+            "resolved_not_applied",
+        ],
+        "awaiting" => &["done", "failed", "unknown"],
+        "unknown" => {
+            &["resolved_applied", "resolved_not_applied", "needs_operator", "queued", "cancelled", "quarantined"]
+        }
+        _ => &[],
+    };
+    let by_person = matches!(op, Op::Retry)
+        && to == "queued"
+        && ["failed", "resolved_not_applied", "needs_operator", "quarantined", "expired", "unknown"].contains(&from);
+    from == to || by_itself.contains(&to) || by_person
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn histories_stay_within_the_graph(kind in 0..13usize, expires in any::<bool>(), history in prop::collection::vec(ops(), 1..60)) {
+        let mut task = task(1, every_spec().swap_remove(kind));
+        task.expires_at = expires.then(|| at(900));
+        let mut now = 0;
+        for op in history {
+            now += 40;
+            let before = task.clone();
+            apply(&mut task, op, now);
+            if task != before {
+                task.updated_at = at(now);
+            }
+            check_edge(&before, &task, op)?;
+            check_attempts(&before, &task, op)?;
+        }
+    }
+}
+
+fn check_edge(before: &Task, after: &Task, op: Op) -> Result<(), TestCaseError> {
+    let (from, to) = (before.state.as_str(), after.state.as_str());
+    prop_assert!(may_go(from, to, op), "{from} to {to} by {op:?}");
+    // Final is final, but for a person.
+    if before.state.is_final() && !matches!(op, Op::Retry) {
+        prop_assert_eq!(before, after, "a final task changed by {:?}", op);
+    }
+    // P4
+    let poisoned = after.state == TaskState::Queued && after.unanswered >= Task::UNANSWERED_MAX;
+    prop_assert!(!poisoned, "queued after {} unanswered", after.unanswered);
+    // A state names an attempt that is there, and it is the last.
+    if let TaskState::Sending { attempt } | TaskState::Awaiting { attempt, .. } | TaskState::Unknown { attempt } =
+        after.state
+    {
+        prop_assert_eq!(after.attempts.last().map(|a| a.number), Some(attempt));
+    }
+    Ok(())
+}
+
+fn check_attempts(before: &Task, after: &Task, op: Op) -> Result<(), TestCaseError> {
+    prop_assert!(after.attempts.len() <= Task::ATTEMPTS_MAX);
+    for (n, attempt) in (1u32..).zip(&after.attempts) {
+        prop_assert_eq!(attempt.number, n, "numbers are dense");
+    }
+    if after.attempts.len() <= before.attempts.len() {
+        return Ok(());
+    }
+    let claimed = matches!(op, Op::Claim { .. }) && before.state == TaskState::Queued;
+    prop_assert!(claimed, "{:?}", op);
+    let new = after.attempts.last().unwrap();
+    let Some(last) = before.attempts.last() else {
+        prop_assert!(matches!(new.reason, AttemptReason::First | AttemptReason::Operator));
+        return Ok(());
+    };
+    // P2: each transmission after the first says why. P3: what may not repeat goes again only on proof or by a person.
+    let repeatable = last.method == "SetParameterValues"
+        && !matches!(&before.spec,
+        TaskSpec::SetValues { values } if values.iter().any(|v| v.path.leaf() == "DiagnosticsState"));
+    let allowed = match new.reason {
+        AttemptReason::Operator => true,
+        AttemptReason::NotApplied => last.outcome == Some(AttemptOutcome::ProvedNotApplied),
+        AttemptReason::Unanswered => repeatable && last.outcome == Some(AttemptOutcome::Unanswered),
+        // The next step of an AddObject with values.
+        AttemptReason::First => last.method == "AddObject" && new.method == "SetParameterValues",
+        AttemptReason::Split => false,
+    };
+    prop_assert!(allowed, "{:?} after {:?}", new, last);
+    Ok(())
+}
+
+#[test]
+fn what_may_not_repeat_waits_as_unknown_p3() {
+    for spec in every_spec() {
+        let mut task = task(1, spec.clone());
+        if reads(&task) {
+            continue;
+        }
+        apply(&mut task, Op::Claim { session: 1, key_known: true }, 0);
+        apply(&mut task, Op::Unanswered, 1);
+        let repeats = matches!(&spec, TaskSpec::SetCredentials)
+            || matches!(&spec, TaskSpec::SetValues { values } if values[0].path.leaf() == "X");
+        let expected = if repeats { "queued" } else { "unknown" };
+        assert_eq!(task.state.as_str(), expected, "{spec:?}");
+    }
+}
+
+#[test]
+fn three_unanswered_transmissions_quarantine_p4() {
+    let mut task = task(1, set_values("Device.X", "1"));
+    for n in 0..3 {
+        assert_eq!(task.state, TaskState::Queued, "after {n}");
+        apply(&mut task, Op::Claim { session: n, key_known: true }, 0);
+        apply(&mut task, Op::Unanswered, 1);
+    }
+    assert_eq!(task.state, TaskState::Quarantined);
+    assert_eq!(
+        task.attempts.iter().map(|a| a.reason.as_str()).collect::<Vec<_>>(),
+        ["first", "unanswered", "unanswered"]
+    );
+}
+
+#[test]
+fn a_late_answer_is_evidence() {
+    let mut late = task(1, set_values("Device.X", "1"));
+    apply(&mut late, Op::Claim { session: 1, key_known: true }, 0);
+    apply(&mut late, Op::Unanswered, 1);
+    apply(&mut late, Op::Answered, 2);
+    assert_eq!(late.state, TaskState::ResolvedApplied, "in place of a second transmission");
+    let mut refused = task(1, TaskSpec::Reboot);
+    apply(&mut refused, Op::Claim { session: 1, key_known: true }, 0);
+    apply(&mut refused, Op::Unanswered, 1);
+    apply(&mut refused, Op::Faulted, 2);
+    assert_eq!(refused.state, TaskState::ResolvedNotApplied);
+}
+
+#[test]
+fn a_wish_to_cancel_waits_for_the_outcome() {
+    let mut sent = task(1, TaskSpec::DeleteObject { object: path("Device.T.1.") });
+    apply(&mut sent, Op::Claim { session: 1, key_known: true }, 0);
+    apply(&mut sent, Op::Cancel, 1);
+    assert!(matches!(sent.state, TaskState::Sending { .. }), "it may be on its way");
+    apply(&mut sent, Op::Unanswered, 2);
+    apply(&mut sent, Op::InformWithKey { session: 2, key: Key::Before }, 3);
+    assert_eq!(sent.state, TaskState::Cancelled, "proved not applied, so it is not sent again");
+}
+
+#[test]
+fn an_old_key_proves_nothing_after_a_bootstrap_cwmp_185() {
+    let mut task = task(1, TaskSpec::DeleteObject { object: path("Device.T.1.") });
+    apply(&mut task, Op::Claim { session: 1, key_known: true }, 0);
+    apply(&mut task, Op::Unanswered, 1);
+    assert!(!evidence::arrived(&mut task, &arrival(2, 2, Some("before".into()), true, Vec::new())));
+    assert!(matches!(task.state, TaskState::Unknown { .. }));
+}
+
+#[test]
+fn another_reboot_is_not_ours_cwmp_247() {
+    let mut task = task(1, TaskSpec::Reboot);
+    apply(&mut task, Op::Claim { session: 1, key_known: true }, 0);
+    apply(&mut task, Op::Answered, 1);
+    assert!(!evidence::arrived(&mut task, &arrival(2, 2, None, false, vec!["someone's".into()])));
+    let key = task.attempts[0].id.to_string();
+    assert!(evidence::arrived(&mut task, &arrival(2, 2, None, false, vec![key])));
+    assert_eq!(task.state, TaskState::Done { applied: Applied::Now });
+}
+
+#[test]
+fn waiting_ends_with_a_person_cwmp_342() {
+    let settings = Settings::default();
+    let mut task = task(1, download());
+    apply(&mut task, Op::Claim { session: 1, key_known: true }, 0);
+    apply(&mut task, Op::Answered, 1);
+    let TaskState::Awaiting { until, .. } = task.state else { panic!("{:?}", task.state) };
+    assert!(!life::time_passed(&mut task, until.minus(std::time::Duration::from_micros(1)), &settings));
+    assert!(life::time_passed(&mut task, until, &settings));
+    task.updated_at = until;
+    assert!(matches!(task.state, TaskState::Unknown { .. }));
+    assert!(life::time_passed(&mut task, until.plus(settings.unknown_wait), &settings));
+    assert_eq!(task.state, TaskState::NeedsOperator);
+}
