@@ -51,7 +51,7 @@ impl Model {
 }
 
 /// Reads the data-model files in `source` and writes the fact files into `target`, which must exist.
-pub fn generate(source: &Path, target: &Path) -> Result<()> {
+pub(crate) fn generate(source: &Path, target: &Path) -> Result<()> {
     for model in MODELS {
         let from = source.join(model.source);
         let text = fs::read_to_string(&from).with_context(|| format!("cannot read {}", from.display()))?;

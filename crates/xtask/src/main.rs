@@ -5,10 +5,12 @@
 mod catalogue;
 mod lint;
 mod process;
+mod requirements;
 mod test;
 mod tidy;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -29,6 +31,8 @@ enum Command {
     Tidy,
     /// Writes `crates/acs-api/openapi.json` from the code.
     Openapi,
+    /// Writes `docs/requirements.md` from what the tests cite.
+    Requirements,
     /// Writes the data-model facts of `cwmp-model` from the published tables.
     Catalogue {
         /// The folder with the tables (`tr-181-….tsv`).
@@ -36,14 +40,23 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test(options) => test::run(&options),
         Command::Lint => lint::run(),
         Command::Tidy => tidy::run(),
         Command::Openapi => process::cargo(&["run", "--quiet", "--package", "acs-api", "--example", "openapi"]),
-        Command::Catalogue { source } => {
-            catalogue::generate(&source, &process::root().join("crates/cwmp-model/facts"))
-        }
+        Command::Requirements => requirements::write(),
+        Command::Catalogue { source } => catalogue::generate(&source, &process::root().join("crates/cwmp-model/facts")),
     }
 }

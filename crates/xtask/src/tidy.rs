@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 use crate::process::root;
+use crate::requirements;
 
 /// Crates that are pure: they read no clock, open no socket, draw no random number, await nothing.
 const PURE: [&str; 4] = ["cwmp-model", "cwmp-codec", "cwmp-session", "acs-planner"];
@@ -27,6 +28,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     front_pages(&mut problems)?;
     foreign_words(&mut problems)?;
     documents(&mut problems);
+    problems.extend(requirements::problems()?);
     if problems.is_empty() {
         println!("tidy: all clean");
         return Ok(());
@@ -89,13 +91,20 @@ fn purity(problems: &mut Vec<String>) -> anyhow::Result<()> {
             let product = text.split("#[cfg(test)]").next().unwrap_or_default();
             for (number, line) in product.lines().enumerate() {
                 let code = line.split("//").next().unwrap_or_default();
-                if let Some(word) = IMPURE.iter().find(|word| code.contains(**word)) {
-                    problems.push(format!("{}:{}: `{word}` in a pure crate", file.display(), number + 1));
+                if let Some(word) = IMPURE.iter().find(|word| has_word(code, word)) {
+                    let file = file.strip_prefix(root()).unwrap_or(&file).display();
+                    problems.push(format!("{file}:{}: `{word}` in a pure crate", number + 1));
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Whether `word` stands in `code` and is not the begin of a longer name.
+fn has_word(code: &str, word: &str) -> bool {
+    let ends = |rest: &str| word.ends_with("::") || !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    code.match_indices(word).any(|(start, _)| ends(&code[start + word.len()..]))
 }
 
 /// Each library opens with its contract.
@@ -153,7 +162,7 @@ fn documents(problems: &mut Vec<String>) {
     }
 }
 
-fn rust_files(folder: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
+pub(crate) fn rust_files(folder: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
         let path = entry?.path();
@@ -172,9 +181,17 @@ mod tests {
 
     #[test]
     fn layers_are_read_from_the_manifest() {
-        let order = member_layers("[workspace]\nmembers = [\n # 0 pure\n \"crates/a\",\n # 4 services\n \"crates/b\",\n]\n");
+        let order =
+            member_layers("[workspace]\nmembers = [\n # 0 pure\n \"crates/a\",\n # 4 services\n \"crates/b\",\n]\n");
         assert_eq!(order["a"], (0, 0));
         assert_eq!(order["b"], (1, 4));
+    }
+
+    #[test]
+    fn words_are_whole() {
+        assert!(has_word("x.await?", ".await"));
+        assert!(!has_word("self.awaited()", ".await"));
+        assert!(has_word("tokio::spawn", "tokio::"));
     }
 
     #[test]
