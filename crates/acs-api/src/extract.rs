@@ -1,5 +1,7 @@
 //! Extractors whose refusals are problem documents.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use acs_types::IdError;
@@ -7,7 +9,9 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use http::header;
 use http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
 use crate::problem::{FieldProblem, Problem};
@@ -28,8 +32,38 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
             return Err(Problem::unsupported_media_type("send JSON with `Content-Type: application/json`"));
         }
         let bytes = read(body, api.config.limits.body_bytes).await?;
-        let value = serde_json::from_slice(&bytes).map_err(|error| json_problem(&error))?;
+        let value = parse(&bytes).map_err(|error| json_problem(&error))?;
         Ok(Self { value, sha256: Sha256::digest(&bytes).into() })
+    }
+}
+
+/// What is no JSON at all is told before what is not asked for.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice::<IgnoredAny>(bytes)?;
+    serde_json::from_slice::<ObjectOnly<T>>(bytes).map(|object| object.0)
+}
+
+/// A `T` written as a JSON object. The derive takes an array of its fields as well, which is not what is documented.
+#[derive(Debug)]
+pub(crate) struct ObjectOnly<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ObjectOnly<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
     }
 }
 
@@ -153,8 +187,6 @@ fn id_at<T: FromStr<Err = IdError>>(params: &[(String, String)], place: usize) -
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, Deserialize)]
@@ -166,6 +198,13 @@ mod tests {
 
     fn message(json: &str) -> String {
         without_values(&serde_json::from_str::<Sample>(json).unwrap_err())
+    }
+
+    #[test]
+    fn only_objects_are_taken() {
+        assert!(parse::<Sample>(br#"{"number": 1}"#).is_ok());
+        let error = parse::<Sample>(b"[1]").unwrap_err();
+        assert_eq!(without_values(&error), "a value is not what it must be, expected an object");
     }
 
     #[test]

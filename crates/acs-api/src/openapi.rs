@@ -17,7 +17,10 @@ use crate::state::Api;
 
 /// The OpenAPI 3.1 document of this API as indented JSON, with a final line break. The committed `openapi.json` is this.
 pub fn openapi_json() -> String {
-    let (_, document) = routes_and_document();
+    to_json(&routes_and_document().1)
+}
+
+pub(crate) fn to_json(document: &OpenApi) -> String {
     let mut json = document.to_pretty_json().expect("the document is made of texts and numbers");
     json.push('\n');
     json
@@ -141,7 +144,6 @@ mod tests {
                 assert!(operation.responses.responses.contains_key("503"), "{place}");
             }
         }
-        assert_eq!(ids.len(), 40);
     }
 
     #[test]

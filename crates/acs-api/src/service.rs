@@ -35,7 +35,7 @@ impl ApiService {
             access: AccessTable::new(&document, &PROBES),
             permits: Permits::new(&config.limits),
             metrics: ApiMetrics::new(&deps.metrics),
-            document: openapi::openapi_json(),
+            document: openapi::to_json(&document),
             emitter_seq: Mutex::new(0),
             draining: watch::Sender::new(false),
             deps,

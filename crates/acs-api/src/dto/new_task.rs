@@ -6,6 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{SetValueDto, any_path};
+use crate::extract::ObjectOnly;
 use crate::problem::{FieldProblem, Problem};
 
 /// The longest time until a task expires, in seconds: as long as history is kept by default.
@@ -35,8 +36,8 @@ pub(crate) enum NewTaskDto {
     /// Sets values in one SetParameterValues: all or none.
     SetValues {
         /// Each parameter once.
-        #[schema(min_items = 1, max_items = 1000)]
-        values: Vec<SetValueDto>,
+        #[schema(value_type = Vec<SetValueDto>, min_items = 1, max_items = 1000)]
+        values: Vec<ObjectOnly<SetValueDto>>,
         wanted: Option<WantedDto>,
         #[schema(minimum = 1, maximum = 34_560_000)]
         expires_in_seconds: Option<u64>,
@@ -71,8 +72,8 @@ pub(crate) enum NewTaskDto {
         object: String,
         /// Values to set on the new instance, by their path below it.
         #[serde(default)]
-        #[schema(max_items = 1000)]
-        values: Vec<SetValueDto>,
+        #[schema(value_type = Vec<SetValueDto>, max_items = 1000)]
+        values: Vec<ObjectOnly<SetValueDto>>,
         wanted: Option<WantedDto>,
         #[schema(minimum = 1, maximum = 34_560_000)]
         expires_in_seconds: Option<u64>,
@@ -317,12 +318,12 @@ fn paths_to_read(texts: &[String], problems: &mut Vec<FieldProblem>) -> Option<V
     problems.is_empty().then_some(paths)
 }
 
-fn values_to_set(asked: Vec<SetValueDto>, problems: &mut Vec<FieldProblem>) -> Option<Vec<SetValue>> {
+fn values_to_set(asked: Vec<ObjectOnly<SetValueDto>>, problems: &mut Vec<FieldProblem>) -> Option<Vec<SetValue>> {
     let mut seen = HashSet::new();
     let mut values = Vec::with_capacity(asked.len());
     for (i, value) in asked.into_iter().enumerate() {
         let field = format!("values[{i}]");
-        let Some(value) = value.checked(&field, problems) else { continue };
+        let Some(value) = value.0.checked(&field, problems) else { continue };
         if !seen.insert(value.path.clone()) {
             problems.push(FieldProblem::new(format!("{field}.path"), "the parameter is given twice"));
         }
@@ -506,6 +507,8 @@ mod tests {
         assert!(serde_json::from_str::<NewTaskDto>(r#"{"kind": "reboot", "path": "Device."}"#).is_err());
         let value = r#"{"kind": "set_values", "values": [{"path": "Device.A", "value": "1", "x": 1}]}"#;
         assert!(serde_json::from_str::<NewTaskDto>(value).is_err());
+        let as_array = r#"{"kind": "set_values", "values": [["Device.A", "1"]]}"#;
+        assert!(serde_json::from_str::<NewTaskDto>(as_array).is_err());
     }
 
     #[test]

@@ -71,3 +71,18 @@ async fn a_token_of_another_shape_is_nobody() {
         assert_eq!(bench.send(request).await.status, 401, "{value:?}");
     }
 }
+
+#[test]
+fn the_routes_of_the_first_release_are_all_there() {
+    // Paths and scopes are for ever: the sample only grows.
+    let now: Vec<String> = operations()
+        .into_iter()
+        .map(|(method, path, operation)| {
+            let scope = operation["security"][0]["bearer"][0].as_str().unwrap_or("public");
+            format!("{method} {path} {scope}")
+        })
+        .collect();
+    for old in include_str!("../../testdata/routes-v1.txt").lines() {
+        assert!(now.iter().any(|route| route == old), "{old} is gone");
+    }
+}

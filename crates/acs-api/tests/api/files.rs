@@ -77,7 +77,10 @@ async fn an_upload_holds_at_the_limit() {
     let announced = send(Body::from(vec![0; 11]), Some("11")).await;
     assert_eq!((announced.status.as_u16(), announced.code()), (413, "body_too_large"));
     let chunks = |count: usize| {
-        Body::from_stream(futures::stream::iter(vec![Ok::<_, std::convert::Infallible>(Bytes::from_static(b"12345")); count]))
+        Body::from_stream(futures::stream::iter(vec![
+            Ok::<_, std::convert::Infallible>(Bytes::from_static(b"12345"));
+            count
+        ]))
     };
     assert_eq!(send(chunks(2), None).await.status, 201);
     let streamed = send(chunks(3), None).await;
