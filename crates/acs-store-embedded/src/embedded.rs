@@ -6,10 +6,12 @@ use acs_proto::records::{Record, SecretSeal};
 use acs_store::{Error, Result};
 use acs_types::{Page, PageRequest};
 
-use crate::committer::{Committer, Queue};
+use crate::committer::Committer;
 use crate::engine::Engine;
 use crate::folder::{self, Folder};
 use crate::keys::Space;
+use crate::queue::Queue;
+use crate::retention::Retention;
 use crate::shared::Shared;
 use crate::space::FreeSpace;
 use crate::transaction::Transaction;
@@ -27,10 +29,10 @@ pub struct Embedded {
     _close: Arc<Close>,
 }
 
-/// Ends the commit thread, then unlocks the folder.
+/// Ends the threads, then unlocks the folder.
 struct Close {
     queue: Arc<Queue>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     _folder: Folder,
 }
 
@@ -44,11 +46,11 @@ impl Embedded {
             .map_err(|e| OpenError::Damaged { folder: folder.to_owned(), reason: e.to_string() })?;
         let queue = Arc::new(Queue::new());
         let committer = Committer { shared: Arc::clone(&shared), queue: Arc::clone(&queue), space };
-        let thread = std::thread::Builder::new()
-            .name("store-commit".into())
-            .spawn(move || committer.work())
-            .map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
-        let close = Close { queue: Arc::clone(&queue), thread: Mutex::new(Some(thread)), _folder: claimed };
+        let failed = |source| OpenError::Folder { folder: folder.to_owned(), source };
+        let commit = spawn("store-commit", move || committer.work()).map_err(failed)?;
+        let retention = Retention { shared: Arc::clone(&shared), queue: Arc::clone(&queue) };
+        let close = Close { queue: Arc::clone(&queue), threads: Mutex::new(vec![commit]), _folder: claimed };
+        close.add(spawn("store-retention", move || retention.work()).map_err(failed)?);
         Ok(Self { shared, queue, _close: Arc::new(close) })
     }
 
@@ -132,14 +134,24 @@ impl std::fmt::Debug for Embedded {
     }
 }
 
+impl Close {
+    fn add(&self, thread: JoinHandle<()>) {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+    }
+}
+
 impl Drop for Close {
     fn drop(&mut self) {
         self.queue.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            tracing::error!("the commit thread ended in a panic");
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                tracing::error!(thread = name, "a thread of the store ended in a panic");
+            }
         }
     }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(work)
 }

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::path::Path;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice, Snapshot};
+use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice, Snapshot};
 
 use crate::Options;
 use crate::keys::{self, Key, Space};
@@ -72,6 +72,11 @@ impl Engine {
     /// All at one moment.
     pub(crate) fn view(&self) -> View<'_> {
         View { engine: self, snapshot: self.database.snapshot() }
+    }
+
+    /// Drops the tables that hold nothing but events up to `last`.
+    pub(crate) fn drop_events(&self, last: u64) -> fjall::Result<()> {
+        self.spaces[Space::Events as usize].tree.drop_range(..=keys::event(last)).map_err(Into::into)
     }
 
     /// Writes all of it or nothing; durable when it returns.

@@ -23,7 +23,7 @@ impl EventLog for Embedded {
         if records.is_empty() {
             return Ok(());
         }
-        self.queue().append(records, true).await
+        self.queue().append(records).await
     }
 
     async fn append_unawaited(&self, records: Vec<EventRecord>) -> Result<(), AppendError> {
@@ -31,7 +31,7 @@ impl EventLog for Embedded {
         if records.is_empty() {
             return Ok(());
         }
-        self.queue().append(records, false).await
+        self.queue().append_unawaited(records)
     }
 
     async fn read(&self, after: LogPosition, limit: usize) -> Result<Vec<LoggedEvent>, ReadError> {

@@ -79,18 +79,17 @@ impl History for Embedded {
     }
 
     async fn drop_history(&self, before: Timestamp) -> Result<u64> {
-        let old = self.scan(move |store| store.old_history(before)).await?;
-        if old.is_empty() {
-            return Ok(0);
-        }
-        self.write_making_room(move |transaction| {
-            let mut dropped = 0;
-            for row in old {
-                dropped += u64::from(row.drop_if_old(transaction, before)?);
+        loop {
+            let old = self.scan(move |store| store.old_history(before)).await?;
+            if old.is_empty() {
+                return Ok(0);
             }
-            Ok(dropped)
-        })
-        .await
+            let dropped = self.write_making_room(move |transaction| drop_rows(transaction, old, before)).await?;
+            // Zero would say that nothing is left, but all that was seen may have been written anew meanwhile.
+            if dropped > 0 {
+                return Ok(dropped);
+            }
+        }
     }
 
     async fn cursor(&self, consumer: &str) -> Result<u64> {
@@ -286,6 +285,14 @@ impl OldRow {
         transaction.remove(Space::History, self.key);
         Ok(true)
     }
+}
+
+fn drop_rows(transaction: &mut Transaction<'_>, rows: Vec<OldRow>, before: Timestamp) -> Result<u64> {
+    let mut dropped = 0;
+    for row in rows {
+        dropped += u64::from(row.drop_if_old(transaction, before)?);
+    }
+    Ok(dropped)
 }
 
 fn event_id(key: &[u8]) -> Result<EventId> {

@@ -26,6 +26,7 @@ mod journal;
 mod keys;
 mod objects;
 mod options;
+mod queue;
 mod retention;
 mod rows;
 mod shared;

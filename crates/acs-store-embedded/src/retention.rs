@@ -1,61 +1,94 @@
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use acs_store::Result;
 use acs_types::EventRecord;
 
+use crate::engine::Engine;
 use crate::keys::{self, Space};
+use crate::queue::Queue;
 use crate::shared::{EventsState, Shared};
-use crate::transaction::Batch;
-use crate::{decode, engine_error, rows, slot};
+use crate::transaction::Trim;
+use crate::{decode, engine_error, rows};
 
-/// Events trimmed in one step; a step comes every second, so trimming never holds up writers for long.
+/// How often it looks.
+const TICK: Duration = Duration::from_secs(1);
+/// How soon it goes on while there is more to trim.
+const NEXT: Duration = Duration::from_millis(10);
+/// Events trimmed in one step.
 const STEP: usize = 2000;
 
-/// Drops the oldest events that retention allows, at most [`STEP`]. Called by the commit thread between two batches.
-pub(crate) fn trim_events(shared: &Shared) {
-    if let Err(error) = try_trim(shared) {
-        tracing::warn!(%error, "old events could not be dropped; it is tried again");
-    }
+/// The thread that lets old events go. It moves the start of the log, a row of 24 bytes, and drops tables that lie wholly
+/// before it: nothing is deleted one by one, so old events leave no marks for later reads to step over.
+pub(crate) struct Retention {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) queue: Arc<Queue>,
 }
 
-fn try_trim(shared: &Shared) -> Result<()> {
-    let Ok(engine) = shared.slot.get() else { return Ok(()) };
-    let mut events = shared.events();
-    let allowed = read_by_all(shared, &engine, events)?;
-    let keep_from = oldest_kept(shared.options.event_retention.age);
-    let mut batch = Batch::default();
-    for row in engine.scan_from(Space::Events, &[], keys::event(events.start + 1).to_vec()).take(STEP) {
-        let (key, value) = row.map_err(engine_error)?;
-        let Some(position) = keys::event_position(&key).filter(|p| *p <= allowed) else { break };
-        let too_many = events.bytes > shared.options.event_retention.bytes;
-        // The age is looked at only where it decides.
-        if !too_many && decode::<EventRecord>(&value, &*shared.options.seal)?.occurred_at.as_micros() >= keep_from {
-            break;
+impl Retention {
+    pub(crate) fn work(self) {
+        let mut wait = TICK;
+        while !self.queue.closed_within(wait) {
+            wait = match self.step() {
+                Ok(true) => NEXT,
+                Ok(false) => TICK,
+                Err(error) => {
+                    tracing::warn!(%error, "old events could not be dropped; it is tried again");
+                    TICK
+                }
+            };
         }
-        batch.put(Space::Events, key.to_vec(), None);
-        events.start = position;
-        events.bytes = events.bytes.saturating_sub(value.len() as u64);
     }
-    if batch.is_empty() {
-        return Ok(());
-    }
-    batch.put(Space::Rows, keys::EVENTS_STATE.to_vec(), Some(events.to_bytes().into()));
-    if let Err(error) = slot::write(&engine, batch) {
-        shared.slot.fail();
-        return Err(engine_error(error));
-    }
-    shared.committed(0, 0, Some(events));
-    Ok(())
-}
 
-/// Up to where every consumer has read.
-fn read_by_all(shared: &Shared, engine: &crate::engine::Engine, events: EventsState) -> Result<u64> {
-    let mut allowed = events.end;
-    for consumer in &shared.options.event_retention.consumers {
-        let cursor = engine.get(Space::Rows, &keys::cursor(consumer)).map_err(engine_error)?;
-        allowed = allowed.min(cursor.map_or(Ok(0), |bytes| rows::number(&bytes))?);
+    /// Trims the oldest events that may go; whether there may be more.
+    fn step(&self) -> Result<bool> {
+        let Ok(engine) = self.shared.slot.get() else { return Ok(false) };
+        let (trim, count) = self.next_trim(&engine)?;
+        if count == 0 {
+            return Ok(false);
+        }
+        self.queue.run_blocking(true, move |transaction| {
+            transaction.trim_events(trim);
+            Ok(())
+        })?;
+        if count < STEP {
+            engine.drop_events(trim.start).map_err(engine_error)?;
+        }
+        Ok(count == STEP)
     }
-    Ok(allowed)
+
+    /// What may go now, and how many events that are.
+    fn next_trim(&self, engine: &Engine) -> Result<(Trim, usize)> {
+        let events = self.shared.events();
+        let allowed = self.read_by_all(engine, events)?;
+        let limits = &self.shared.options.event_retention;
+        let keep_from = oldest_kept(limits.age);
+        let (mut trim, mut count) = (Trim { start: events.start, bytes: 0 }, 0);
+        for row in engine.scan_from(Space::Events, &[], keys::event(events.start + 1).to_vec()).take(STEP) {
+            let (key, value) = row.map_err(engine_error)?;
+            let Some(position) = keys::event_position(&key).filter(|p| *p <= allowed) else { break };
+            let too_many = events.bytes.saturating_sub(trim.bytes) > limits.bytes;
+            // The age is looked at only where it decides.
+            if !too_many
+                && decode::<EventRecord>(&value, &*self.shared.options.seal)?.occurred_at.as_micros() >= keep_from
+            {
+                break;
+            }
+            trim = Trim { start: position, bytes: trim.bytes + value.len() as u64 };
+            count += 1;
+        }
+        Ok((trim, count))
+    }
+
+    /// Up to where every consumer has read.
+    fn read_by_all(&self, engine: &Engine, events: EventsState) -> Result<u64> {
+        let mut allowed = events.end;
+        for consumer in &self.shared.options.event_retention.consumers {
+            let cursor = engine.get(Space::Rows, &keys::cursor(consumer)).map_err(engine_error)?;
+            allowed = allowed.min(cursor.map_or(Ok(0), |bytes| rows::number(&bytes))?);
+        }
+        Ok(allowed)
+    }
 }
 
 fn oldest_kept(age: Duration) -> i64 {

@@ -30,6 +30,16 @@ pub(crate) struct Batch {
     pub(crate) refused: i64,
     job_devices: i64,
     job_refused: i64,
+    trim: Option<Trim>,
+}
+
+/// Events that go: they are not read any more, and their tables are dropped afterwards.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Trim {
+    /// The last position that goes.
+    pub(crate) start: u64,
+    /// The bytes of all that go.
+    pub(crate) bytes: u64,
 }
 
 impl Batch {
@@ -39,6 +49,10 @@ impl Batch {
 
     pub(crate) fn put(&mut self, space: Space, key: Key, value: Option<Slice>) {
         self.spaces[space as usize].insert(key, value);
+    }
+
+    pub(crate) fn take_trim(&mut self) -> Option<Trim> {
+        self.trim.take()
     }
 
     /// Keeps what the running job did.
@@ -108,6 +122,11 @@ impl<'a> Transaction<'a> {
     /// Counts devices that became known (or, negative, went).
     pub(crate) fn count_devices(&mut self, more: i64) {
         self.batch.job_devices += more;
+    }
+
+    /// Lets events go. One at a time: nobody but the retention thread does.
+    pub(crate) fn trim_events(&mut self, trim: Trim) {
+        self.batch.trim = Some(trim);
     }
 
     /// Counts refused Informs.
