@@ -28,6 +28,8 @@ const METHODS: [&str; 9] = [
 ];
 /// Entries an Inform can have (CWMP-180).
 const EVENTS_MAX: usize = 64;
+/// Changed values that one Inform tells.
+const CHANGED_MAX: usize = 256;
 /// The time of a transfer that is not over (CWMP-336).
 const UNKNOWN_TIME: &str = "0001-01-01T00:00:00Z";
 /// Forced Inform parameters below the root (CWMP-137); those a model lacks are left out.
@@ -64,8 +66,8 @@ pub struct Device {
     pub identity: DeviceIdentity,
     /// Its parameters.
     pub model: DataModel,
-    /// The URL of its connection-request listener.
-    connection_request_url: String,
+    /// Values that this device has from the factory, by name below the root: they come back with a factory reset.
+    factory: Vec<(&'static str, String)>,
     /// Events that no InformResponse has delivered yet (CWMP-175 to CWMP-184).
     events: Vec<Event>,
     /// Transfers to report (never dropped, kept over a reboot).
@@ -77,12 +79,13 @@ pub struct Device {
 }
 
 impl Device {
-    /// A factory-new device: its first session will be `0 BOOTSTRAP`, `1 BOOT`.
-    pub fn new(gateway: Gateway, identity: DeviceIdentity, connection_request_url: String) -> Self {
+    /// A factory-new device: its first session will be `0 BOOTSTRAP`, `1 BOOT`. `factory` holds what differs from others
+    /// of its kind, by name below the root.
+    pub fn new(gateway: Gateway, identity: DeviceIdentity, factory: Vec<(&'static str, String)>) -> Self {
         let mut device = Self {
             model: DataModel::new(gateway, &identity),
             identity,
-            connection_request_url,
+            factory,
             events: Vec::new(),
             transfers: Vec::new(),
             retry_count: 0,
@@ -95,10 +98,11 @@ impl Device {
     /// FactoryReset: values, rows and events as from the factory (CWMP-248); `0 BOOTSTRAP` drops every other event.
     pub fn become_factory_new(&mut self) {
         self.model = DataModel::new(self.model.gateway(), &self.identity);
-        self.set_own("ManagementServer.ConnectionRequestURL", &self.connection_request_url.clone());
-        self.events.clear();
-        self.transfers.clear();
-        self.changed.clear();
+        for (name, text) in &self.factory {
+            let path = self.model.path(name);
+            self.model.put(&path, text);
+        }
+        self.forget_events();
         self.add_event("0 BOOTSTRAP", "");
         self.add_event("1 BOOT", "");
     }
@@ -114,6 +118,13 @@ impl Device {
         }
     }
 
+    /// Changes a value now and for every factory reset to come, as new firmware does.
+    pub fn set_factory(&mut self, name: &'static str, text: &str) {
+        self.set_own(name, text);
+        self.factory.retain(|(other, _)| *other != name);
+        self.factory.push((name, text.to_owned()));
+    }
+
     /// Something happened that wants a session. A single event is entered once, a multiple one once per key (CWMP-184).
     pub fn add_event(&mut self, code: &str, command_key: &str) {
         let event = Event { code: code.to_owned(), command_key: command_key.to_owned() };
@@ -126,6 +137,13 @@ impl Device {
             self.events.remove(oldest);
         }
         self.events.push(event);
+    }
+
+    /// `0 BOOTSTRAP` drops every other event.
+    pub fn forget_events(&mut self) {
+        self.events.clear();
+        self.transfers.clear();
+        self.changed.clear();
     }
 
     /// Whether something waits to be told.
@@ -158,7 +176,12 @@ impl Device {
     pub fn informed(&mut self, sent: &Inform) {
         let is_transfer = |code: &str| code == "7 TRANSFER COMPLETE" || code == "M Download";
         self.events.retain(|event| is_transfer(&event.code) || !sent.events.contains(event));
-        self.changed.clear();
+        // What changed again while the Inform was on its way is still to be told.
+        let model = &self.model;
+        let told = |name: &ParameterPath| {
+            sent.parameters.iter().any(|p| p.name == *name && model.value(name) == Some(&p.value))
+        };
+        self.changed.retain(|name| !told(name));
     }
 
     /// The transfers to report in this session.
@@ -187,11 +210,23 @@ impl Device {
         self.retry_count = 0;
     }
 
-    /// A change that the ACS did not make: told with `4 VALUE CHANGE`.
-    pub fn set_local(&mut self, path: &ParameterPath, text: &str) {
+    /// The session failed: what was not delivered stays, but a connection request is not repeated (CWMP-199).
+    pub fn session_failed(&mut self) {
+        self.retry_count = self.retry_count.saturating_add(1);
+        self.events.retain(|event| event.code != "6 CONNECTION REQUEST");
+    }
+
+    /// A change that the ACS did not make; the next Inform carries the value. The caller adds `4 VALUE CHANGE`.
+    pub fn change(&mut self, path: &ParameterPath, text: &str) {
         self.model.put(path, text);
-        self.changed.push(path.clone());
-        self.add_event("4 VALUE CHANGE", "");
+        if !self.changed.contains(path) && self.changed.len() < CHANGED_MAX {
+            self.changed.push(path.clone());
+        }
+    }
+
+    /// Whether one of these events still waits.
+    pub fn still_has(&self, events: &[Event]) -> bool {
+        events.iter().any(|event| self.events.contains(event))
     }
 
     /// Sets a parameter below the root without telling.
@@ -337,7 +372,11 @@ mod tests {
             product_class: "Gateway-098".into(),
             serial_number: "S1".into(),
         };
-        Device::new(Gateway::Tr098, identity, "http://127.0.0.1:1/0".into())
+        Device::new(
+            Gateway::Tr098,
+            identity,
+            vec![("ManagementServer.ConnectionRequestURL", "http://127.0.0.1:1/0".into())],
+        )
     }
 
     fn set(device: &mut Device, values: &[(&str, ValueType, &str)]) -> Result<CpeResponse, Fault> {
