@@ -284,11 +284,12 @@ impl Authenticator {
             Err(verdict) => return verdict,
         };
         let mut secret = test_known(&known, &test);
-        if secret == Secret::Wrong && known.at.elapsed() > RECHECK_AFTER {
-            if let Ok(again) = self.verifier(username, RECHECK_AFTER).await {
-                known = again;
-                secret = test_known(&known, &test);
-            }
+        if secret == Secret::Wrong
+            && known.at.elapsed() > RECHECK_AFTER
+            && let Ok(again) = self.verifier(username, RECHECK_AFTER).await
+        {
+            known = again;
+            secret = test_known(&known, &test);
         }
         match (secret, known.verifier) {
             (Secret::Stale, _) => Verdict::Challenge { stale: true },

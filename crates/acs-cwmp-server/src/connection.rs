@@ -56,6 +56,7 @@ where
         .ignore_invalid_headers(true)
         .allow_multiple_spaces_in_request_line_delimiters(true)
         .max_buf_size(limits.header_bytes)
+        .max_header_size(limits.header_bytes)
         .max_headers(limits.header_lines)
         // Deadlines are those of `Timing`.
         .header_read_timeout(None)

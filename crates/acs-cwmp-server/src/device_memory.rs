@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use acs_types::{DeviceId, SessionId};
+use acs_types::{DeviceId, SessionId, SessionStamp};
 use quick_cache::sync::Cache;
 
 /// Devices remembered; one that is forgotten gets `chain_unknown` where its CPE repeats an Inform.
@@ -17,6 +17,7 @@ pub(crate) struct DeviceMemory {
 #[derive(Clone)]
 struct Remembered {
     last: SessionId,
+    stamp: SessionStamp,
     chain: Option<SessionId>,
     /// A POST followed the last InformResponse: its events are delivered, what comes now is new.
     followed: bool,
@@ -30,7 +31,13 @@ impl DeviceMemory {
 
     /// Notes an Inform and says which chain of repetitions it belongs to: RetryCount 0 starts one, a larger one continues
     /// the last if no POST followed its InformResponse (`design.md` §7). `None`: it cannot be told.
-    pub(crate) fn chain(&self, device: &DeviceId, session: SessionId, retry_count: u32) -> Option<SessionId> {
+    pub(crate) fn chain(
+        &self,
+        device: &DeviceId,
+        session: SessionId,
+        stamp: SessionStamp,
+        retry_count: u32,
+    ) -> Option<SessionId> {
         let known = self.devices.get(device);
         let chain = match &known {
             _ if retry_count == 0 => Some(session),
@@ -38,7 +45,8 @@ impl DeviceMemory {
             _ => None,
         };
         let subscriber = known.map_or_else(|| Arc::from(""), |known| known.subscriber);
-        self.devices.insert(device.clone(), Remembered { last: session, chain, followed: false, subscriber });
+        let now = Remembered { last: session, stamp, chain, followed: false, subscriber };
+        self.devices.insert(device.clone(), now);
         chain
     }
 
@@ -49,6 +57,11 @@ impl DeviceMemory {
         {
             self.devices.insert(device.clone(), Remembered { followed: true, ..known });
         }
+    }
+
+    /// The stamp of the last session; the least one if none is known.
+    pub(crate) fn stamp(&self, device: &DeviceId) -> SessionStamp {
+        self.devices.get(device).map(|known| known.stamp).unwrap_or_default()
     }
 
     /// The subscriber of the device as its last session knew it; empty: none.
@@ -74,25 +87,28 @@ mod tests {
         let memory = DeviceMemory::new();
         let device: DeviceId = "00AABB-1".parse().unwrap();
         let session = |n: u8| SessionId::from_bytes([n; 16]);
-        assert_eq!(memory.chain(&device, session(1), 2), None, "nothing is known of what came before");
-        assert_eq!(memory.chain(&device, session(2), 3), None, "still not");
-        assert_eq!(memory.chain(&device, session(3), 0), Some(session(3)), "0 starts a chain");
-        assert_eq!(memory.chain(&device, session(4), 1), Some(session(3)), "the InformResponse was lost");
-        assert_eq!(memory.chain(&device, session(5), 2), Some(session(3)), "again");
+        let inform =
+            |n: u8, retry_count| memory.chain(&device, session(n), SessionStamp::from_micros(n.into()), retry_count);
+        assert_eq!(inform(1, 2), None, "nothing is known of what came before");
+        assert_eq!(inform(2, 3), None, "still not");
+        assert_eq!(inform(3, 0), Some(session(3)), "0 starts a chain");
+        assert_eq!(inform(4, 1), Some(session(3)), "the InformResponse was lost");
+        assert_eq!(inform(5, 2), Some(session(3)), "again");
         memory.followed(&device, &session(4));
-        assert_eq!(memory.chain(&device, session(6), 3), Some(session(3)), "an older session says nothing");
+        assert_eq!(inform(6, 3), Some(session(3)), "an older session says nothing");
         memory.followed(&device, &session(6));
-        assert_eq!(memory.chain(&device, session(7), 4), None, "what was delivered is not repeated");
-        assert_eq!(memory.chain(&device, session(8), 0), Some(session(8)));
+        assert_eq!(inform(7, 4), None, "what was delivered is not repeated");
+        assert_eq!(inform(8, 0), Some(session(8)));
+        assert_eq!(memory.stamp(&device), SessionStamp::from_micros(8));
     }
 
     #[test]
     fn the_subscriber_stays_over_informs() {
         let memory = DeviceMemory::new();
         let device: DeviceId = "00AABB-1".parse().unwrap();
-        memory.chain(&device, SessionId::from_bytes([1; 16]), 0);
+        memory.chain(&device, SessionId::from_bytes([1; 16]), SessionStamp::default(), 0);
         memory.set_subscriber(&device, "s-1");
-        memory.chain(&device, SessionId::from_bytes([2; 16]), 0);
+        memory.chain(&device, SessionId::from_bytes([2; 16]), SessionStamp::default(), 0);
         assert_eq!(&*memory.subscriber(&device), "s-1");
     }
 }

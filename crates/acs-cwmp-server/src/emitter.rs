@@ -7,6 +7,7 @@ use std::time::Duration;
 use acs_events::{AppendError, EventLog};
 use acs_proto::Provisioning;
 use acs_types::{EmitterId, EventBody, EventRecord};
+use fail::fail_point;
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
@@ -85,11 +86,13 @@ impl Emitter {
     pub(crate) async fn receipt(&self, mut record: EventRecord) -> Result<(), NotDurable> {
         record.emitter_seq = self.state().take();
         let began = Instant::now();
+        fail_point!("front_end::before_append");
         let mut in_log = self.append(record.clone()).await;
         if in_log == Append::TooLarge && shorten(&mut record) {
             in_log = self.append(record.clone()).await;
         }
         if in_log == Append::Durable {
+            fail_point!("front_end::after_append");
             self.metrics.receipt("log", began.elapsed());
             return Ok(());
         }

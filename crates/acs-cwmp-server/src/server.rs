@@ -176,11 +176,13 @@ mod tests {
         let first = Budget::admit(&budget, a).unwrap();
         let _second = Budget::admit(&budget, a).unwrap();
         assert_eq!(Budget::admit(&budget, a).unwrap_err(), Refusal::ConnectionsPerSource);
-        let _third = Budget::admit(&budget, b).unwrap();
+        let third = Budget::admit(&budget, b).unwrap();
         assert_eq!(Budget::admit(&budget, b).unwrap_err(), Refusal::Connections);
         drop(first);
         let again = Budget::admit(&budget, b).unwrap();
         drop(again);
-        assert_eq!(budget.open.lock().unwrap().by_source.len(), 1, "a source without connections is forgotten");
+        assert_eq!(budget.open.lock().unwrap().by_source.get(&b), Some(&1));
+        drop(third);
+        assert_eq!(budget.open.lock().unwrap().by_source.get(&b), None, "a source without connections is forgotten");
     }
 }

@@ -10,6 +10,7 @@ use cwmp_codec::{CpeResponse, Fault, TransferComplete};
 use cwmp_model::Timestamp;
 use cwmp_session::AcsSession;
 use cwmp_session::acs::{self, Begun, InformFacts, Input, NotDurable, Output, PostBody, Reply, ResumeFacts, Step};
+use fail::fail_point;
 use http::StatusCode;
 use tokio::sync::OwnedMutexGuard;
 
@@ -155,15 +156,22 @@ impl FrontEnd {
         post: Post,
     ) -> HttpResponse {
         let guard = PanicGuard::new(self, slot);
+        fail_point!("front_end::post");
         let Post { connection, at, bytes, content, .. } = post;
         session.connection = Some(connection);
         self.note_post(&mut session, at, bytes, &content);
         if matches!(content.body, PostBody::Empty) && session.machine.outstanding().is_none() {
             self.look_for_work(&mut session).await;
         }
+        if session.machine.outstanding().is_some() {
+            fail_point!("front_end::answer_received");
+        }
         let input = Input::Post(acs::Post { message: content.body });
         let reply = self.drive(slot, &mut session, at, input).await;
         let response = self.write_reply(slot, &mut session, reply).await;
+        if session.machine.outstanding().is_some() {
+            fail_point!("front_end::before_call");
+        }
         guard.disarm();
         if session.end.is_some() {
             self.over(slot, &mut session);
@@ -235,7 +243,7 @@ impl FrontEnd {
     /// The receipt of the Inform and `Provisioning::begin`, side by side (`design.md` §4.6).
     async fn begin(&self, session: &mut Session, facts: InformFacts) -> Input {
         let device = session.at.device.clone();
-        let chain = self.devices.chain(&device, session.at.session, facts.inform.retry_count);
+        let chain = self.devices.chain(&device, session.at.session, session.at.stamp, facts.inform.retry_count);
         session.subscriber = self.devices.subscriber(&device);
         let body = records::inform_body(&facts, &device, chain, &session.origin);
         let record = session.record(self.emitter.id(), facts.received_at, body);
@@ -268,6 +276,7 @@ impl FrontEnd {
         }
         session.accepted = true;
         self.metrics.inform_answered();
+        fail_point!("front_end::before_inform_response");
         Input::Begun(Begun::Accepted { work: begun.work })
     }
 
@@ -387,7 +396,8 @@ impl FrontEnd {
 
     async fn last_stamp(&self, device: &DeviceId) -> SessionStamp {
         let cached = self.in_cache(self.services.cache.last_stamp(device)).await.unwrap_or_default();
-        cached.max(self.sessions.stamp_of(device))
+        // The cache may have lost it, and the clock may have gone back.
+        cached.max(self.sessions.stamp_of(device)).max(self.devices.stamp(device))
     }
 
     fn cached(&self, session: &Session) -> CachedSession {

@@ -1,0 +1,116 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use acs_cwmp_server::{
+    Clock, Config, CpeAuth, CpeAuthScheme, FrontEnd, Metrics, Peer, Services, Stop, serve_connection,
+};
+use acs_events::MemoryEventLog;
+use acs_keyring::KeyRing;
+use acs_store::memory::MemorySessionCache;
+use acs_types::{EventBody, EventRecord, SessionRecord};
+
+use super::Cpe;
+use super::provisioning::{FakeProvisioning, shared};
+
+/// A front-end with everything around it in memory.
+pub(crate) struct World {
+    pub(crate) front_end: Arc<FrontEnd>,
+    pub(crate) provisioning: Arc<FakeProvisioning>,
+    pub(crate) events: Arc<MemoryEventLog>,
+    pub(crate) cache: Arc<MemorySessionCache>,
+    pub(crate) metrics: acs_telemetry::Metrics,
+    pub(crate) stop: Stop,
+}
+
+impl World {
+    /// One that believes every Inform.
+    pub(crate) fn open() -> Self {
+        Self::with(CpeAuthScheme::Open, |_| {})
+    }
+
+    pub(crate) fn with(scheme: CpeAuthScheme, change: impl FnOnce(&mut Config)) -> Self {
+        let (provisioning, events) = (shared(), Arc::new(MemoryEventLog::new()));
+        Self::build(scheme, change, provisioning, events, Arc::new(MemorySessionCache::new()), "test-1")
+    }
+
+    /// Another front-end of the same deployment, with a memory of its own: one that was started after a kill -9.
+    pub(crate) fn restarted(&self, scheme: CpeAuthScheme) -> Self {
+        let cache = Arc::new(MemorySessionCache::new());
+        Self::build(scheme, |_| {}, Arc::clone(&self.provisioning), Arc::clone(&self.events), cache, "test-2")
+    }
+
+    fn build(
+        scheme: CpeAuthScheme,
+        change: impl FnOnce(&mut Config),
+        provisioning: Arc<FakeProvisioning>,
+        events: Arc<MemoryEventLog>,
+        cache: Arc<MemorySessionCache>,
+        emitter: &str,
+    ) -> Self {
+        let metrics = acs_telemetry::Metrics::default();
+        let mut config = Config::new(emitter.parse().unwrap(), CpeAuth::new(scheme));
+        config.clock = Clock::tokio();
+        change(&mut config);
+        let services = Services {
+            provisioning: Arc::clone(&provisioning) as _,
+            events: Arc::clone(&events) as _,
+            cache: Arc::clone(&cache) as _,
+            keys: Arc::new(KeyRing::from_key("k", &[3; 32])),
+        };
+        let front_end = FrontEnd::new(config, services, Metrics::registered(&metrics));
+        tokio::spawn(Arc::clone(&front_end).sweep());
+        Self { front_end, provisioning, events, cache, metrics, stop: Stop::default() }
+    }
+
+    /// A CPE on a new connection, without TLS.
+    pub(crate) fn connect(&self) -> Cpe {
+        self.connect_from("192.0.2.1", false)
+    }
+
+    pub(crate) fn connect_from(&self, source: &str, tls: bool) -> Cpe {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let peer = Peer { address: format!("{source}:40000").parse().unwrap(), tls };
+        tokio::spawn(serve_connection(far, peer, Arc::clone(&self.front_end), self.stop.clone()));
+        Cpe::new(near)
+    }
+
+    /// Waits until what goes on behind the replies is done.
+    pub(crate) async fn settle(&self) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    /// The records of one type, by their bodies.
+    pub(crate) fn records(&self) -> Vec<EventRecord> {
+        self.events.records()
+    }
+
+    pub(crate) fn informs(&self) -> Vec<acs_types::InformRecord> {
+        let body = |r: EventRecord| if let EventBody::Inform(inform) = r.body { Some(*inform) } else { None };
+        self.records().into_iter().filter_map(body).collect()
+    }
+
+    pub(crate) fn transfers(&self) -> Vec<acs_types::TransferRecord> {
+        let body = |r: EventRecord| if let EventBody::Transfer(transfer) = r.body { Some(transfer) } else { None };
+        self.records().into_iter().filter_map(body).collect()
+    }
+
+    pub(crate) fn refusals(&self) -> Vec<acs_types::RefusedInform> {
+        let body = |r: EventRecord| if let EventBody::Refused(refused) = r.body { Some(refused) } else { None };
+        self.records().into_iter().filter_map(body).collect()
+    }
+
+    /// The accounts of ended sessions.
+    pub(crate) async fn accounts(&self) -> Vec<SessionRecord> {
+        self.settle().await;
+        let body = |r: EventRecord| if let EventBody::SessionEnded(record) = r.body { Some(*record) } else { None };
+        self.records().into_iter().filter_map(body).collect()
+    }
+
+    /// The value of a metric line such as `responses_total{status="204"}`.
+    pub(crate) fn metric(&self, line: &str) -> f64 {
+        let wanted = format!("lastmile_cwmp_{line} ");
+        let text = self.metrics.exposition();
+        let found = text.lines().find_map(|l| l.strip_prefix(&wanted));
+        found.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+}
