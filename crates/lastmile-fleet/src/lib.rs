@@ -3,6 +3,7 @@
 //! - [`Fleet`] starts devices from a [`FleetConfig`]; a [`DeviceHandle`] is one of them: let something happen to it, read
 //!   its values, wait until it has nothing to do.
 //! - [`ledger`] is what the devices saw, line by line: tests judge the ACS by it.
+//! - [`load::run`] makes sessions at a rate, or so many at a time, and says how long they took.
 //! - [`Device`] is what a device does with a request, pure; [`DataModel`] its parameters.
 //!
 //! The protocol is that of `cwmp-session` and `cwmp-codec`; this crate adds sockets, time and faults. It knows nothing of any
@@ -19,11 +20,13 @@ mod fleet;
 mod http;
 pub mod ledger;
 mod listener;
+pub mod load;
 mod model;
 mod runner;
 mod schedule;
 mod session;
 mod slot;
+mod statistics;
 mod tls;
 mod transfer;
 
@@ -35,4 +38,5 @@ pub use fleet::{DeviceHandle, Fleet, Observer, SessionCounts, StartError};
 pub use ledger::Ledger;
 pub use model::{DataModel, Gateway};
 pub use session::{SessionFailure, SessionReport};
+pub use statistics::{Latency, Statistics, Summary};
 pub use tls::TlsError;

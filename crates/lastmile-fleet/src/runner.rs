@@ -75,7 +75,7 @@ impl Runner {
         // Without anything to say there is no retry (CWMP-175).
         let retry = if state.device.has_events() { self.schedule.hold_until() } else { None };
         let soonest = [self.schedule.periodic_at(&state.device.model), retry].into_iter().flatten().min();
-        Next::Wait(soonest.unwrap_or(now.plus(FOREVER)))
+        Next::Wait(soonest.unwrap_or_else(|| now.plus(FOREVER)))
     }
 
     async fn wait(&self, until: Timestamp) {

@@ -34,6 +34,8 @@ const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
 /// How one session of a device went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionReport {
+    /// The index of the device in its fleet.
+    pub device: usize,
     /// Its number in the ledger.
     pub session: u64,
     /// From the first attempt to connect to the last response.
@@ -143,7 +145,13 @@ pub(crate) async fn run(fleet: &Shared, slot: &Slot) -> Ended {
         actions: Vec::new(),
     };
     let result = driver.drive(opening).await;
-    let report = SessionReport { session, duration: started.elapsed(), posts: driver.posts, failure: result.err() };
+    let report = SessionReport {
+        device: slot.index,
+        session,
+        duration: started.elapsed(),
+        posts: driver.posts,
+        failure: result.err(),
+    };
     let actions = driver.actions;
     fleet.note(&slot.serial, ended_fact(&report));
     close(slot, report, actions, &inform, &url)
@@ -352,7 +360,11 @@ impl Driver<'_> {
                 events: inform.events.iter().map(entry).collect(),
             }),
             Some(Message::CpeRequest(CpeRequest::TransferComplete(transfer))) => {
-                self.note(Fact::TransferSent { session, key: transfer.command_key.clone(), fault: transfer.fault.code })
+                self.note(Fact::TransferSent {
+                    session,
+                    key: transfer.command_key.clone(),
+                    fault: transfer.fault.code,
+                });
             }
             Some(Message::CpeResponse(_) | Message::Fault(_)) => {
                 self.answering = true;

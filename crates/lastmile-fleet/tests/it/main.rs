@@ -2,6 +2,7 @@
 
 mod acs;
 mod connection_requests;
+mod load;
 mod sessions;
 mod transfers;
 
