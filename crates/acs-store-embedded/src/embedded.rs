@@ -155,3 +155,97 @@ impl Drop for Close {
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.into()).spawn(work)
 }
+
+#[cfg(test)]
+mod tests {
+    use acs_proto::records::Unsealed;
+
+    use super::*;
+
+    fn open() -> (Embedded, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { disk_reserve_bytes: 0, ..Options::new(Arc::new(Unsealed)) };
+        (Embedded::open(folder.path(), options).unwrap(), folder)
+    }
+
+    fn value(store: &Embedded, key: &[u8]) -> Option<Vec<u8>> {
+        store.engine().unwrap().get(Space::Rows, key).unwrap().map(|value| value.to_vec())
+    }
+
+    #[tokio::test]
+    async fn a_job_that_fails_or_panics_changes_nothing() {
+        let (store, _folder) = open();
+        store
+            .write(|t| {
+                t.put(Space::Rows, b"a".to_vec(), "1");
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let failing = store.write(|t| {
+            t.put(Space::Rows, b"a".to_vec(), "2");
+            t.put(Space::Rows, b"b".to_vec(), "2");
+            Err::<(), _>(Error::Invalid("test".into()))
+        });
+        let panicking = store.write(|t| -> Result<()> {
+            t.remove(Space::Rows, b"a".to_vec());
+            panic!("a test")
+        });
+        let good = store.write(|t| {
+            t.put(Space::Rows, b"c".to_vec(), "3");
+            Ok(())
+        });
+        let (failed, panicked, good) = futures::join!(failing, panicking, good);
+        assert!(matches!(failed, Err(Error::Invalid(_))));
+        assert!(matches!(panicked, Err(Error::Unavailable(_))));
+        good.expect("others of the same batch go on");
+        assert_eq!(value(&store, b"a"), Some(b"1".to_vec()));
+        assert_eq!((value(&store, b"b"), value(&store, b"c")), (None, Some(b"3".to_vec())));
+    }
+
+    #[tokio::test]
+    async fn jobs_of_one_batch_see_each_other() {
+        let (store, _folder) = open();
+        let add = |store: &Embedded| {
+            store.clone().queue().run_blocking(false, |t| {
+                let before = t.get(Space::Rows, b"n")?.map_or(0, |v| v[0]);
+                t.put(Space::Rows, b"n".to_vec(), [before + 1]);
+                Ok(before)
+            })
+        };
+        let threads: Vec<_> = (0..20)
+            .map(|_| {
+                let store = store.clone();
+                std::thread::spawn(move || add(&store))
+            })
+            .collect();
+        let mut seen: Vec<u8> = threads.into_iter().map(|t| t.join().unwrap().unwrap()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..20).collect::<Vec<u8>>(), "each saw what all before it wrote");
+    }
+
+    #[tokio::test]
+    async fn scans_see_what_the_batch_changed() {
+        let (store, _folder) = open();
+        store
+            .write(|t| {
+                for k in ["p1", "p2", "p4", "q"] {
+                    t.put(Space::Rows, k.into(), "x");
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let seen = store
+            .write(|t| {
+                t.remove(Space::Rows, b"p1".to_vec());
+                t.remove(Space::Rows, b"p4".to_vec());
+                t.put(Space::Rows, b"p3".to_vec(), "y");
+                let keys: Vec<_> = t.scan(Space::Rows, b"p")?.into_keys().collect();
+                Ok((keys, t.edge(Space::Rows, b"p", false)?, t.edge(Space::Rows, b"p", true)?))
+            })
+            .await
+            .unwrap();
+        assert_eq!(seen, (vec![b"p2".to_vec(), b"p3".to_vec()], Some(b"p2".to_vec()), Some(b"p3".to_vec())));
+    }
+}

@@ -302,3 +302,68 @@ fn kib(records: &[Slice]) -> u32 {
 fn closed() -> Error {
     Error::Unavailable("the store is closed".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HALF_A_MIB: usize = 512 << 10;
+
+    fn record() -> Vec<Slice> {
+        vec![Slice::from(vec![0; HALF_A_MIB])]
+    }
+
+    #[test]
+    fn p19_records_that_nobody_waits_for_have_a_budget() {
+        let queue = Queue::new();
+        for _ in 0..UNAWAITED_KIB / 512 {
+            queue.append_unawaited(record()).unwrap();
+        }
+        let refused = queue.append_unawaited(vec![Slice::from([0])]);
+        assert!(matches!(refused, Err(AppendError::Unavailable(_))), "refused at once, nobody is kept waiting");
+        drop(queue.next());
+        queue.append_unawaited(record()).expect("there is room again");
+    }
+
+    #[tokio::test]
+    async fn p19_who_comes_when_the_queue_is_full_waits_for_room() {
+        let queue = Queue::new();
+        let full = (0..QUEUE_KIB / 512).map(|_| queue.append(record()));
+        let full = tokio::task::unconstrained(futures::future::join_all(full));
+        tokio::pin!(full);
+        assert!(futures::poll!(&mut full).is_pending());
+        let late = queue.append(record());
+        tokio::pin!(late);
+        assert!(futures::poll!(&mut late).is_pending());
+        assert_eq!(queue.lock().appends.len(), (QUEUE_KIB / 512) as usize, "the late one is not in the queue");
+        let taken = queue.next().expect("there is work");
+        let bytes: usize = taken.appends.iter().map(|a| a.records[0].len()).sum();
+        assert_eq!(bytes, BATCH_BYTES, "a batch is bounded in bytes");
+        taken.appends.into_iter().for_each(|append| append.answer(Ok(())));
+        assert!(futures::poll!(&mut late).is_pending());
+        assert_eq!(queue.lock().appends.back().map(|a| a.records[0].len()), Some(HALF_A_MIB));
+    }
+
+    #[tokio::test]
+    async fn a_batch_has_a_limited_number_of_jobs() {
+        let queue = Queue::new();
+        let jobs = futures::future::join_all((0..=BATCH_MAX).map(|_| queue.run(false, |_| Ok(()))));
+        let jobs = tokio::task::unconstrained(jobs);
+        tokio::pin!(jobs);
+        assert!(futures::poll!(&mut jobs).is_pending());
+        assert_eq!(queue.next().map(|taken| taken.jobs.len()), Some(BATCH_MAX));
+        assert_eq!(queue.next().map(|taken| taken.jobs.len()), Some(1));
+    }
+
+    #[tokio::test]
+    async fn p20_callers_are_told_when_the_thread_is_gone() {
+        let queue = Queue::new();
+        let waiting = queue.run(false, |_| Ok(()));
+        tokio::pin!(waiting);
+        assert!(futures::poll!(&mut waiting).is_pending());
+        queue.abandon();
+        assert!(matches!(waiting.await, Err(Error::Unavailable(_))));
+        assert!(matches!(queue.run(false, |_| Ok(())).await, Err(Error::Unavailable(_))));
+        assert!(queue.next().is_none());
+    }
+}

@@ -48,3 +48,26 @@ impl FreeSpace {
         Ok(free)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p11_the_reserve_is_held_to_the_byte() {
+        let with = |free| FreeSpace { folder: "/".into(), reserve: 1000, seen: Some((Instant::now(), free)) };
+        assert!(with(1000).check().is_ok());
+        assert!(matches!(with(999).check(), Err(Error::NoSpace(_))));
+    }
+
+    #[test]
+    fn the_system_is_asked_anew() {
+        let mut space = FreeSpace::new("/".into(), 1);
+        assert!(space.check().is_ok());
+        assert!(space.seen.is_some());
+        space.forget();
+        assert!(space.seen.is_none());
+        let mut gone = FreeSpace::new("/no/such/folder".into(), 1);
+        assert!(matches!(gone.check(), Err(Error::Unavailable(_))));
+    }
+}
