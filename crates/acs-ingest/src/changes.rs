@@ -75,9 +75,14 @@ impl Seen {
         })
     }
 
+    /// Whether the device had a later session before the record was read.
+    pub(crate) fn is_late(&self, record: &EventRecord) -> bool {
+        record.position.stamp < self.stamp
+    }
+
     /// The device after an Inform.
     pub(crate) fn after(&self, record: &EventRecord, inform: &InformRecord, software_version: Option<&str>) -> Self {
-        if record.position.stamp < self.stamp {
+        if self.is_late(record) {
             return self.clone();
         }
         let at = record.occurred_at;
@@ -107,7 +112,7 @@ pub(crate) fn changes(
 ) -> Vec<DeviceChange> {
     let has = |event| inform.events.iter().any(|e| EventCode::parse(&e.code).standard() == Some(event));
     let mut changes = Vec::new();
-    if before.is_first(record) {
+    if before.is_first(record) && !before.is_late(record) {
         changes.push(DeviceChange::FirstSeen);
     }
     if has(Event::Bootstrap) {

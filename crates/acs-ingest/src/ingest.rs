@@ -129,8 +129,7 @@ impl Ingest {
 
     /// Projects what is in the log now and returns; says how many records that were.
     pub async fn run_once(&self) -> Result<u64, IngestError> {
-        let mut run = self.recover().await?;
-        let mut count = 0;
+        let (mut run, mut count) = self.recover().await?;
         loop {
             match self.step(&mut run).await? {
                 0 => return Ok(count),
@@ -142,7 +141,7 @@ impl Ingest {
     async fn go_on(&self, kept: &mut Option<Run>, shutdown: &CancellationToken) -> Result<(), IngestError> {
         let run = match kept {
             Some(run) => run,
-            None => kept.insert(self.recover().await?),
+            None => kept.insert(self.recover().await?.0),
         };
         loop {
             if shutdown.is_cancelled() {
@@ -158,8 +157,9 @@ impl Ingest {
         }
     }
 
-    /// Where it stood, which sessions are open, and the end of those that nobody can end any more.
-    async fn recover(&self) -> Result<Run, IngestError> {
+    /// Where it stood, which sessions are open, and the end of those that nobody can end any more. Says how many records it
+    /// projected meanwhile.
+    async fn recover(&self) -> Result<(Run, u64), IngestError> {
         let cursor = self.store.cursor(CURSOR).await?;
         let start = self.log.start().await?;
         let open_cursor = self.store.cursor(OPEN_CURSOR).await?.min(cursor).max(start.min(cursor));
@@ -174,12 +174,18 @@ impl Ingest {
             }
         }
         // What is not projected yet may hold ends of sessions, so that comes first.
-        while self.step(&mut run).await? > 0 {}
+        let mut count = 0;
+        loop {
+            match self.step(&mut run).await? {
+                0 => break,
+                done => count += done,
+            }
+        }
         if let Some(alive) = &self.config.alive {
             let lost = run.open.lost(|emitter| !alive.contains(emitter), self.config.lost_after);
             self.close(&mut run, lost).await?;
         }
-        Ok(run)
+        Ok((run, count))
     }
 
     /// One batch; how many records it had.
@@ -270,7 +276,8 @@ impl Ingest {
                     }
                     obliges |= before.is_first(record);
                     let is_new = before.parameters != Some(hash_of(inform));
-                    objects.extend(values.filter(|(_, patch)| is_new || patch.forget));
+                    // What a later session told or read is not replaced or forgotten for an Inform before it.
+                    objects.extend(values.filter(|(_, patch)| !before.is_late(record) && (is_new || patch.forget)));
                     run.devices.put(device.clone(), before.after(record, inform, software));
                 }
                 (EventBody::SessionEnded(_), _) => {}
@@ -289,12 +296,13 @@ impl Ingest {
             self.log.append(told).await?;
         }
         fail_point!("ingest::before_writes");
-        if !summaries.is_empty() {
-            self.store.patch_summaries(summaries).await?;
-        }
         for (device, patch) in objects {
             let patch = self.without_older(&device, patch).await?;
             self.store.patch_objects(&device, patch).await?;
+        }
+        // After the values: a record that is done again is late then, and its values are there.
+        if !summaries.is_empty() {
+            self.store.patch_summaries(summaries).await?;
         }
         if !sessions.is_empty() {
             self.store.put_sessions(sessions).await?;
