@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::IpAddr;
 
 use cwmp_model::{DeviceIdentity, ParameterPath, Timestamp, Value};
@@ -147,7 +148,7 @@ pub struct ObjectRecord {
 }
 
 /// One parameter of an object.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ParameterRecord {
     /// The leaf name.
     pub name: String,
@@ -159,6 +160,20 @@ pub struct ParameterRecord {
     pub value_at: Timestamp,
     /// Whether the value is a secret (CWMP-533).
     pub secret: bool,
+}
+
+/// Without the text of a secret (P26).
+impl fmt::Debug for ParameterRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hidden = self.value.as_ref().filter(|_| self.secret).map(|value| Value::new(value.kind, "(hidden)"));
+        f.debug_struct("ParameterRecord")
+            .field("name", &self.name)
+            .field("writable", &self.writable)
+            .field("value", &hidden.as_ref().or(self.value.as_ref()))
+            .field("value_at", &self.value_at)
+            .field("secret", &self.secret)
+            .finish()
+    }
 }
 
 /// An Inform that was refused: listed, bounded (P24).
@@ -210,5 +225,24 @@ impl RefusedReason {
     /// From the name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|r| r.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_secret_is_not_in_its_debug_text_p26() {
+        let parameter = |secret| ParameterRecord {
+            name: "ConnectionRequestPassword".into(),
+            writable: None,
+            value: Some(Value::string("canary-secret")),
+            value_at: Timestamp::default(),
+            secret,
+        };
+        let shown = format!("{:?}", parameter(true));
+        assert!(shown.contains("ConnectionRequestPassword") && !shown.contains("canary-secret"), "P26: {shown}");
+        assert!(format!("{:?}", parameter(false)).contains("canary-secret"), "others are shown");
     }
 }

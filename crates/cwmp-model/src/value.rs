@@ -1,8 +1,10 @@
+use std::fmt;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::{CwmpDateTime, ParameterPath};
+use crate::{CwmpDateTime, ParameterPath, is_secret_name};
 
 /// The types a parameter may have (CWMP-075).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,12 +162,24 @@ pub const fn is_xml_char(c: char) -> bool {
 }
 
 /// ParameterValueStruct.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ParameterValue {
     /// The full name.
     pub name: ParameterPath,
     /// What it holds.
     pub value: Value,
+}
+
+/// Without the text of a secret (P26).
+impl fmt::Debug for ParameterValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ParameterValue");
+        shown.field("name", &self.name);
+        match is_secret_name(&self.name) {
+            true => shown.field("kind", &self.value.kind).finish_non_exhaustive(),
+            false => shown.field("value", &self.value).finish(),
+        }
+    }
 }
 
 /// Digits of the longest number of 64 bits.
@@ -240,6 +254,18 @@ mod tests {
 
     fn canonical(kind: ValueType, text: &str) -> Result<String, ValueError> {
         Value::new(kind, text).canonical().map(|v| v.text)
+    }
+
+    #[test]
+    fn the_text_of_a_secret_is_not_in_its_debug_text_p26() {
+        let shown = |name: &str| {
+            let name = ParameterPath::new(name).unwrap();
+            format!("{:?}", ParameterValue { name, value: Value::string("canary-secret") })
+        };
+        let secret = shown("Device.ManagementServer.ConnectionRequestPassword");
+        assert!(secret.contains("ConnectionRequestPassword") && secret.contains("String"), "{secret}");
+        assert!(!secret.contains("canary-secret"), "P26: {secret}");
+        assert!(shown("Device.DeviceInfo.ProvisioningCode").contains("canary-secret"));
     }
 
     #[test]

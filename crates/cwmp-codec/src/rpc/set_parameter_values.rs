@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::fmt;
 
 use cwmp_model::ParameterValue;
 
@@ -8,7 +9,7 @@ use crate::xml::{Reader, Writer};
 use crate::{DecodeError, EncodeError};
 
 /// SetParameterValues (TR-069 A.3.2.1).
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct SetParameterValues {
     /// ParameterList: full names, each at most once (CWMP-224).
     pub parameters: Vec<ParameterValue>,
@@ -21,6 +22,17 @@ pub struct SetParameterValues {
 pub struct SetParameterValuesResponse {
     /// Status: 0 applied, 1 committed but not yet applied (CWMP-226). A device that sent none is taken as 0.
     pub status: u32,
+}
+
+/// Names and types without the texts, any of which may be a password (P26).
+impl fmt::Debug for SetParameterValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types: Vec<_> = self.parameters.iter().map(|p| (&p.name, p.value.kind)).collect();
+        f.debug_struct("SetParameterValues")
+            .field("parameters", &types)
+            .field("parameter_key", &self.parameter_key)
+            .finish()
+    }
 }
 
 impl SetParameterValues {
@@ -99,6 +111,15 @@ mod tests {
         assert_eq!(twice, Err(EncodeError::Repeated { name: "Device.A".to_owned() }), "CWMP-224");
         assert!(write(request(&["Device."])).is_err(), "CWMP-224: a partial path");
         assert!(write(request(&[""])).is_err(), "CWMP-224: the root");
+    }
+
+    #[test]
+    fn no_value_is_in_its_debug_text_p26() {
+        let Message::AcsRequest(AcsRequest::SetParameterValues(mut set)) = request(&["Device.A"]) else { return };
+        set.parameters[0].value = Value::string("canary-secret");
+        let text = format!("{set:?} {:#?}", AcsRequest::SetParameterValues(set.clone()));
+        assert!(text.contains("Device.A") && text.contains("String") && text.contains("\"k\""), "{text}");
+        assert!(!text.contains("canary-secret"), "P26: {text}");
     }
 
     #[test]
