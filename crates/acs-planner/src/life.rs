@@ -425,6 +425,18 @@ pub fn own_fault(text: impl Into<String>) -> TaskFault {
     TaskFault { code: 0, text: text.into(), parameters: Vec::new() }
 }
 
+/// The code of a method that the device's firmware does not have (CWMP-223).
+pub(crate) const METHOD_NOT_SUPPORTED: u32 = 9000;
+
+/// A method is not called again after Fault 9000 (CWMP-223).
+pub(crate) fn unsupported_fault(method: &str) -> TaskFault {
+    let text = format!(
+        "devices of this model and firmware do not have {method}, one answered so; \
+         it is called again after DeviceInfo.SoftwareVersion changed"
+    );
+    TaskFault { code: METHOD_NOT_SUPPORTED, text, parameters: Vec::new() }
+}
+
 /// The instance an AddObject task has made already.
 pub fn instance_made(task: &Task) -> Option<&ParameterPath> {
     match &task.result {

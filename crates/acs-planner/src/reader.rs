@@ -2,8 +2,9 @@ use std::collections::VecDeque;
 
 use acs_types::{ModelNotes, ParameterFaultRecord, TaskFault, TaskResult, TaskSpec};
 use cwmp_codec::{AcsRequest, GetParameterNames, GetParameterValues, ParameterInfo};
-use cwmp_model::{FaultFacts, ParameterPath, ParameterValue, Root, is_secret_name};
+use cwmp_model::{FaultAdvice, FaultFacts, ParameterPath, ParameterValue, Root, is_secret_name};
 
+use crate::life::METHOD_NOT_SUPPORTED;
 use crate::limits::{FAULTS_PER_TASK_MAX, FRAGILE_OBJECTS_MAX, NAMES_PER_TASK_MAX, VALUES_PER_REQUEST};
 
 /// Reads names and values of one task in portions that fragile devices survive: what fails is asked for in smaller parts,
@@ -177,6 +178,9 @@ impl Reader {
 
     /// A fault, or (`silent`) no answer: the same is asked for in smaller parts, as far as there are any.
     pub(crate) fn faulted(&mut self, ask: Ask, code: u32, text: &str, silent: bool, notes: &mut ModelNotes) {
+        if FaultFacts::of(code).advice == FaultAdvice::RememberUnsupported {
+            return self.unsupported(&ask, text.to_owned());
+        }
         self.landed(&ask);
         self.faults += 1;
         if self.faults > FAULTS_PER_TASK_MAX {
@@ -186,6 +190,19 @@ impl Reader {
         match ask {
             Ask::Names(ask) => self.names_faulted(ask, code, text, silent, notes),
             Ask::Values(names) => self.values_faulted(names, code, text, silent, notes),
+        }
+    }
+
+    /// The device does not have the method of `ask`: nothing more is asked with it (CWMP-223).
+    pub(crate) fn unsupported(&mut self, ask: &Ask, text: String) {
+        self.landed(ask);
+        self.fault.get_or_insert_with(|| fault(METHOD_NOT_SUPPORTED, text));
+        match ask {
+            Ask::Names(_) => self.names.clear(),
+            Ask::Values(_) => {
+                self.values.clear();
+                self.found.clear();
+            }
         }
     }
 
@@ -293,7 +310,6 @@ impl Reader {
         } else if silent {
             // Nothing smaller is left; silence is counted by the task (P4).
             self.values.push_front(vec![name]);
-            return;
         } else {
             self.refused.push((name, code));
             self.note_fault(code, text);

@@ -9,7 +9,7 @@ use cwmp_codec::{
     AcsRequest, AddObject, CpeResponse, DeleteObject, Download, Fault, GetParameterNames, GetParameterValues,
     SetParameterValues,
 };
-use cwmp_model::{ParameterPath, ParameterValue, Root, Timestamp, is_secret_name};
+use cwmp_model::{FaultAdvice, FaultFacts, ParameterPath, ParameterValue, Root, Timestamp, is_secret_name};
 
 use crate::evidence;
 use crate::life::{self, Follow, Intent, Settings, own_fault};
@@ -232,6 +232,9 @@ impl<'p, 'a> Step<'p, 'a> {
         let Some(flight) = known.map(|at| self.plan.in_flight.remove(at)) else {
             return self.absorb_unknown(answer);
         };
+        if let CallOutcome::Fault(fault) = &answer.outcome {
+            self.note_unsupported(fault.code, flight.call.request.method());
+        }
         match flight.purpose {
             Purpose::Change => self.changed(&flight.call.task, &flight.call.request, answer),
             Purpose::Read(ask) => self.read(&flight.call.task, ask, answer),
@@ -251,6 +254,18 @@ impl<'p, 'a> Step<'p, 'a> {
         if let CallOutcome::Response(CpeResponse::GetParameterValues(told)) = &answer.outcome {
             self.learn_values(&told.parameters, answer.at);
         }
+    }
+
+    /// Fault 9000 holds for every device of the model until its SoftwareVersion changes (CWMP-223).
+    fn note_unsupported(&mut self, code: u32, method: &str) {
+        let tells = FaultFacts::of(code).advice == FaultAdvice::RememberUnsupported;
+        if tells && !self.is_unsupported(method) {
+            self.notes.unsupported_methods.push(method.to_owned());
+        }
+    }
+
+    fn is_unsupported(&self, method: &str) -> bool {
+        self.notes.unsupported_methods.iter().any(|known| known == method)
     }
 
     fn changed(&mut self, task: &TaskId, request: &AcsRequest, answer: &CallAnswer) {
@@ -278,6 +293,7 @@ impl<'p, 'a> Step<'p, 'a> {
                     self.responded(&mut task, record.number, attempt, request, response, answer.at);
                 }
                 CallOutcome::Fault(fault) => {
+                    self.note_unsupported(fault.code, &record.method);
                     let fault = task_fault(fault);
                     if life::faulted(&mut task, record.number, answer.at, fault.clone()) {
                         self.record_fault(&task, &record.method, answer, fault);
@@ -521,16 +537,21 @@ impl<'p, 'a> Step<'p, 'a> {
             self.plan.jobs.iter().filter(|(_, job)| job.is_done()).map(|(id, _)| id.clone()).collect();
         for id in done {
             let Some(Job::Read(reader)) = self.plan.jobs.remove(&id) else { continue };
-            let Some(task) = self.tasks.get_mut(&id) else { continue };
-            let finished = reader.finish();
-            match finished.fault {
-                Some(fault) if finished.failed => {
-                    life::fail(task, fault);
-                }
-                fault => {
-                    if life::read_done(task, finished.result, fault) && finished.whole {
-                        self.planned.summary.discovered_at = Some(self.input.at);
-                    }
+            let Some(mut task) = self.tasks.remove(&id) else { continue };
+            self.finish_read(&mut task, *reader);
+            self.tasks.insert(id, task);
+        }
+    }
+
+    fn finish_read(&mut self, task: &mut Task, reader: Reader) {
+        let finished = reader.finish();
+        match finished.fault {
+            Some(fault) if finished.failed => {
+                life::fail(task, fault);
+            }
+            fault => {
+                if life::read_done(task, finished.result, fault) && finished.whole {
+                    self.planned.summary.discovered_at = Some(self.input.at);
                 }
             }
         }
@@ -647,6 +668,14 @@ impl<'p, 'a> Step<'p, 'a> {
             TaskSpec::DeleteObject { object } => ParameterPath::from_device(object.parent()).ok(),
             _ => None,
         };
+        let method = if table.is_some() { "GetParameterNames" } else { "GetParameterValues" };
+        if self.is_unsupported(method) {
+            self.plan.jobs.insert(id.clone(), Job::Vain);
+            if let Some(task) = self.tasks.get_mut(id) {
+                life::needs_operator(task, &format!("the device does not have {method} to be read back with"));
+            }
+            return;
+        }
         match table {
             Some(table) => self.ask_table(id, table),
             None => {
@@ -683,9 +712,17 @@ impl<'p, 'a> Step<'p, 'a> {
             && let Some(ask) = reader.next()
         {
             let request = ask.request();
+            if self.is_unsupported(request.method()) {
+                reader.unsupported(&ask, life::unsupported_fault(request.method()).text);
+                continue;
+            }
             self.send_read(&task.id, Purpose::Read(ask), request);
             share -= 1;
             *budget -= 1;
+        }
+        if reader.is_done() {
+            self.finish_read(task, *reader);
+            return Turn::Nothing;
         }
         self.plan.jobs.insert(task.id.clone(), Job::Read(reader));
         Turn::Reads
@@ -693,6 +730,12 @@ impl<'p, 'a> Step<'p, 'a> {
 
     fn turn_to_change(&mut self, task: &mut Task, budget: &mut usize, waits: bool) -> Turn {
         let needs_table = matches!(task.spec, TaskSpec::AddObject { .. }) && life::instance_made(task).is_none();
+        if let Some(method) = change_method(task).filter(|method| self.is_unsupported(method)) {
+            self.plan.jobs.remove(&task.id);
+            life::fail(task, life::unsupported_fault(method));
+            return Turn::Nothing;
+        }
+        let needs_table = needs_table && !self.is_unsupported("GetParameterNames");
         let instances = match (&task.spec, self.plan.jobs.get(&task.id)) {
             (TaskSpec::AddObject { .. }, Some(Job::Table(Some(instances)))) if needs_table => instances.clone(),
             (TaskSpec::AddObject { object, .. }, None) if needs_table => {
@@ -903,6 +946,22 @@ impl Job {
     fn is_done(&self) -> bool {
         matches!(self, Self::Read(reader) if reader.is_done())
     }
+}
+
+/// The method that a task that changes the device calls next.
+fn change_method(task: &Task) -> Option<&'static str> {
+    Some(match &task.spec {
+        TaskSpec::SetValues { .. } | TaskSpec::SetCredentials => "SetParameterValues",
+        TaskSpec::AddObject { .. } if life::instance_made(task).is_some() => "SetParameterValues",
+        TaskSpec::AddObject { .. } => "AddObject",
+        TaskSpec::DeleteObject { .. } => "DeleteObject",
+        TaskSpec::Download(_) => "Download",
+        TaskSpec::Reboot => "Reboot",
+        TaskSpec::FactoryReset => "FactoryReset",
+        TaskSpec::GetValues { .. } | TaskSpec::GetNames { .. } | TaskSpec::Refresh { .. } | TaskSpec::Discover => {
+            return None;
+        }
+    })
 }
 
 /// What the rows of a table tell about an AddObject or DeleteObject whose outcome is unknown.

@@ -53,6 +53,7 @@ impl Inner {
         let entry = Entry {
             plan: SessionPlan::new(facts.parameter_key()),
             root: facts.root().unwrap_or_default(),
+            software_version: facts.summary_values().software_version,
             seen_at: self.now(),
             ..Entry::default()
         };

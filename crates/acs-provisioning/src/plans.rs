@@ -2,7 +2,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use acs_planner::SessionPlan;
-use acs_types::{ModelNotes, SessionId};
+use acs_types::{DeviceSummary, ModelKey, ModelNotes, SessionId};
 use cwmp_model::{ParameterPath, Timestamp};
 use hashlink::LinkedHashMap;
 
@@ -20,6 +20,8 @@ pub(crate) struct Entry {
     pub(crate) plan: SessionPlan,
     /// The root object its Inform told; empty: none.
     pub(crate) root: ParameterPath,
+    /// The DeviceInfo.SoftwareVersion its Inform told: the summary may still show the one before.
+    pub(crate) software_version: Option<String>,
     /// The notes on its model, once read.
     pub(crate) notes: Option<ModelNotes>,
     /// News written so far: each has a later stamp than the Inform.
@@ -27,6 +29,17 @@ pub(crate) struct Entry {
     /// When its tasks were last read.
     pub(crate) seen_at: Timestamp,
     pub(crate) touched: Timestamp,
+}
+
+impl Entry {
+    /// The model that the device is in this session.
+    pub(crate) fn model(&self, summary: &DeviceSummary) -> ModelKey {
+        let mut model = summary.model();
+        if let Some(software_version) = &self.software_version {
+            model.software_version.clone_from(software_version);
+        }
+        model
+    }
 }
 
 impl Plans {

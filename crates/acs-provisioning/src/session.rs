@@ -161,7 +161,13 @@ impl Inner {
         self.keep_faults(session, planned.faults).await?;
         self.keep_tree(session, planned.tree).await?;
         if let (Some(notes), Some(summary)) = (planned.notes, &partition.summary) {
-            self.store().put_model_notes(&summary.model(), notes.clone()).await.map_err(error::store)?;
+            let model = entry.model(summary);
+            let mut kept = notes.clone();
+            if model.software_version.is_empty() {
+                // Nothing would tell when it does not hold any more (CWMP-223).
+                kept.unsupported_methods.clear();
+            }
+            self.store().put_model_notes(&model, kept).await.map_err(error::store)?;
             entry.notes = Some(notes);
         }
         if !planned.summary.is_empty() {

@@ -22,7 +22,7 @@ impl Inner {
         if entry.notes.is_none()
             && let Some(summary) = &partition.summary
         {
-            entry.notes = Some(self.store().model_notes(&summary.model()).await.map_err(error::store)?);
+            entry.notes = Some(self.store().model_notes(&entry.model(summary)).await.map_err(error::store)?);
         }
         let root = match entry.root.as_str() {
             "" => partition.summary.as_ref().map(|summary| summary.root.clone()).unwrap_or_default(),

@@ -22,4 +22,6 @@ pub struct ModelNotes {
     pub fragile_objects: Vec<ParameterPath>,
     /// How many values one GetParameterValues may ask for; 0: not learned, the default holds.
     pub values_per_request: u32,
+    /// Methods answered with Fault 9000: its firmware does not have them (CWMP-223).
+    pub unsupported_methods: Vec<String>,
 }

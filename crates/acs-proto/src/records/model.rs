@@ -11,6 +11,7 @@ impl Wire for ModelNotes {
             names_per_object: self.names_per_object,
             fragile_objects: field::path_texts(&self.fragile_objects),
             values_per_request: self.values_per_request,
+            unsupported_methods: self.unsupported_methods.clone(),
         }
     }
 
@@ -19,6 +20,7 @@ impl Wire for ModelNotes {
             names_per_object: message.names_per_object,
             fragile_objects: field::paths(&message.fragile_objects, "ModelNotes.fragile_objects")?,
             values_per_request: message.values_per_request,
+            unsupported_methods: message.unsupported_methods,
         })
     }
 }

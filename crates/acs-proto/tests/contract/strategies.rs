@@ -343,11 +343,12 @@ pub(crate) fn object() -> impl Strategy<Value = ObjectRecord> {
 }
 
 pub(crate) fn notes() -> impl Strategy<Value = ModelNotes> {
-    (any::<bool>(), vec(path(), FEW), any::<u32>()).prop_map(
-        |(names_per_object, fragile_objects, values_per_request)| ModelNotes {
+    (any::<bool>(), vec(path(), FEW), any::<u32>(), vec(text(), FEW)).prop_map(
+        |(names_per_object, fragile_objects, values_per_request, unsupported_methods)| ModelNotes {
             names_per_object,
             fragile_objects,
             values_per_request,
+            unsupported_methods,
         },
     )
 }

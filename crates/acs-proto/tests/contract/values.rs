@@ -378,7 +378,12 @@ pub(crate) fn credential() -> CpeCredential {
 }
 
 pub(crate) fn notes() -> ModelNotes {
-    ModelNotes { names_per_object: true, fragile_objects: vec![path("Device.Hosts.")], values_per_request: 64 }
+    ModelNotes {
+        names_per_object: true,
+        fragile_objects: vec![path("Device.Hosts.")],
+        values_per_request: 64,
+        unsupported_methods: Vec::new(),
+    }
 }
 
 pub(crate) fn timer(kind: TimerKind) -> Timer {

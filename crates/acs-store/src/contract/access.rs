@@ -115,8 +115,12 @@ pub async fn model_notes_are_kept(store: &impl Store) {
         software_version: "1.0".into(),
     };
     assert_eq!(store.model_notes(&model("Acme", "A")).await.unwrap(), ModelNotes::default());
-    let notes =
-        ModelNotes { names_per_object: true, fragile_objects: vec![path("Device.WiFi.")], values_per_request: 16 };
+    let notes = ModelNotes {
+        names_per_object: true,
+        fragile_objects: vec![path("Device.WiFi.")],
+        values_per_request: 16,
+        unsupported_methods: vec!["FactoryReset".into()],
+    };
     store.put_model_notes(&model("Acme", "A"), notes.clone()).await.unwrap();
     assert_eq!(store.model_notes(&model("Acme", "A")).await.unwrap(), notes);
     assert_eq!(
