@@ -32,8 +32,6 @@ pub struct CpeAuth {
     pub offer_sha256: bool,
     /// Take a Digest answer with `uri=""`, which some devices send.
     pub allow_empty_uri: bool,
-    /// Models whose Digest answers may come without qop (CWMP-054).
-    pub without_qop: Vec<ModelSwitch>,
     /// How many logins may fail.
     pub attempts: AttemptLimits,
     /// (nonce, nc) pairs remembered, about 100 bytes each.
@@ -59,21 +57,6 @@ pub enum CpeAuthScheme {
     Auto,
 }
 
-/// Names devices by what they say of themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelSwitch {
-    /// DeviceId.OUI.
-    pub oui: String,
-    /// DeviceId.ProductClass; empty: any.
-    pub product_class: String,
-}
-
-impl ModelSwitch {
-    fn names(&self, device: &DeviceIdentity) -> bool {
-        self.oui == device.oui && (self.product_class.is_empty() || self.product_class == device.product_class)
-    }
-}
-
 impl CpeAuth {
     /// The defaults with this scheme.
     pub fn new(scheme: CpeAuthScheme) -> Self {
@@ -83,7 +66,6 @@ impl CpeAuth {
             allow_basic_over_http: false,
             offer_sha256: false,
             allow_empty_uri: true,
-            without_qop: Vec::new(),
             attempts: AttemptLimits::default(),
             replay_window: 100_000,
             verifiers: 200_000,
@@ -103,6 +85,8 @@ pub(crate) struct Login<'a> {
     pub(crate) source: IpAddr,
     /// The DeviceId of an Inform; `None`: a later POST.
     pub(crate) identity: Option<&'a DeviceIdentity>,
+    /// Take a Digest answer without qop (CWMP-054).
+    pub(crate) without_qop: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -246,7 +230,7 @@ impl Authenticator {
         if NonceKey::check(&self.keys, &answer.nonce, login.now) == Nonce::Forged {
             return Verdict::Challenge { stale: false };
         }
-        let rules = self.rules(login.identity);
+        let rules = self.rules(login.without_qop);
         self.decide(login, &answer.username, |verifier| {
             let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
             let nonces = Nonces { keys: &self.keys, window: &mut window };
@@ -263,14 +247,14 @@ impl Authenticator {
         .await
     }
 
-    fn rules(&self, identity: Option<&DeviceIdentity>) -> DigestRules {
+    fn rules(&self, without_qop: bool) -> DigestRules {
         let mut rules = DigestRules::new(self.auth.realm.as_str());
         rules.algorithms = vec![Algorithm::Md5, Algorithm::Md5Sess];
         if self.auth.offer_sha256 {
             rules.algorithms.push(Algorithm::Sha256);
         }
         rules.allow_empty_uri = self.auth.allow_empty_uri;
-        rules.allow_without_qop = identity.is_some_and(|id| self.auth.without_qop.iter().any(|m| m.names(id)));
+        rules.allow_without_qop = without_qop;
         rules
     }
 

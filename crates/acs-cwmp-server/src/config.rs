@@ -3,7 +3,7 @@ use std::time::Duration;
 use acs_types::{EmitterId, Tenant};
 use cwmp_codec::Limits;
 
-use crate::{Clock, CpeAuth, HttpLimits, OverloadLimits, ReceiptLimits};
+use crate::{Clock, CpeAuth, HttpLimits, ModelRule, OverloadLimits, ReceiptLimits};
 
 /// Everything a front-end may be told.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub struct Config {
     pub tenant: Tenant,
     /// How CPEs prove who they are.
     pub auth: CpeAuth,
+    /// What is done otherwise for some models; the first rule that fits a device counts.
+    pub models: Vec<ModelRule>,
     /// What connections and bodies may take.
     pub http: HttpLimits,
     /// What one message may ask of the XML reader.
@@ -67,6 +69,7 @@ impl Config {
             emitter,
             tenant: Tenant::default(),
             auth,
+            models: Vec::new(),
             http: HttpLimits::default(),
             codec: Limits::default(),
             session: cwmp_session::acs::Config::default(),

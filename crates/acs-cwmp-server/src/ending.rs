@@ -1,6 +1,7 @@
 //! The ends of sessions: by their own last message, by time, by a newer one, by a stop, by a bug.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use acs_proto::{EndRequest, ErrorClass};
@@ -22,18 +23,23 @@ const END_RETRIES: [Duration; 4] =
 const LAST_WORK: Duration = Duration::from_secs(5);
 
 impl FrontEnd {
-    /// Looks after the deadlines of sessions, and after records that found no place. Never returns; one per front-end.
-    pub async fn sweep(self: Arc<Self>) {
-        if !self.takes_over_sweeping() {
-            return std::future::pending().await;
+    /// Looks after the deadlines of sessions, and after records that found no place, as long as the front-end is there. Asked
+    /// again it does nothing; [`serve`](crate::serve) asks, too.
+    pub fn look_after_sessions(self: &Arc<Self>) {
+        if self.sweeps.swap(true, Ordering::Relaxed) {
+            return;
         }
-        loop {
-            tokio::time::sleep(SWEEP_INTERVAL).await;
-            self.time_out().await;
-            if self.emitter.kept() > 0 {
-                self.emitter.retry_kept().await;
+        let front_end = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP_INTERVAL).await;
+                let Some(front_end) = front_end.upgrade() else { return };
+                front_end.time_out().await;
+                if front_end.emitter.kept() > 0 {
+                    front_end.emitter.retry_kept().await;
+                }
             }
-        }
+        });
     }
 
     async fn time_out(self: &Arc<Self>) {

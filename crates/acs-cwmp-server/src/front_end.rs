@@ -1,13 +1,14 @@
 //! The front-end: what a POST goes through, from its header to its response.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use acs_events::EventLog;
 use acs_keyring::KeyRing;
 use acs_proto::Provisioning;
 use acs_store::SessionCache;
 use acs_types::{EventBody, EventId, EventRecord, Position, RefusedInform, RefusedReason};
+use cwmp_codec::Inform;
 use cwmp_model::{DeviceIdentity, Timestamp};
 use cwmp_session::AcsSession;
 use cwmp_session::acs::{Input, Output, PostBody, ReadFailure};
@@ -26,6 +27,7 @@ use crate::device_memory::DeviceMemory;
 use crate::emitter::Emitter;
 use crate::limits::HttpLimits;
 use crate::metrics::Metrics;
+use crate::models;
 use crate::overload::{Admission, Shed};
 use crate::post::{Content, Post};
 use crate::response::{self, HttpResponse};
@@ -113,11 +115,6 @@ impl FrontEnd {
         self.config.clock.now()
     }
 
-    /// Whether the caller is the first to ask: then it looks after the deadlines of sessions.
-    pub(crate) fn takes_over_sweeping(&self) -> bool {
-        !self.sweeps.swap(true, Ordering::Relaxed)
-    }
-
     /// Answers one request.
     pub(crate) async fn respond(
         self: &Arc<Self>,
@@ -158,7 +155,7 @@ impl FrontEnd {
         if let Some(problem) = content.problem {
             self.metrics.rejected(problem);
         }
-        let post = Post::new(Arc::clone(connection), at, cookie, &parts, bytes, content);
+        let post = Post { connection: Arc::clone(connection), at, cookie, parts, bytes, content };
         // In a task of its own: it goes on to its end if the connection breaks, and a panic ends nothing but it (P20).
         let answer = tokio::spawn(Arc::clone(self).answer(post)).await;
         answer.unwrap_or_else(|_| {
@@ -190,21 +187,22 @@ impl FrontEnd {
             Ok(turn) => turn,
             Err(shed) => return self.shed(shed),
         };
-        let identity = post.inform().map(|inform| &inform.device);
-        match self.authenticator.check_inform(self.login(&post, identity)).await {
+        match self.authenticator.check_inform(self.login(&post, post.inform())).await {
             Verdict::Accepted { level, .. } => self.begin_session(post, level).await,
             verdict => self.not_accepted(&post, verdict),
         }
     }
 
     /// The login in a POST.
-    pub(crate) fn login<'a>(&self, post: &'a Post, identity: Option<&'a DeviceIdentity>) -> Login<'a> {
+    pub(crate) fn login<'a>(&self, post: &'a Post, inform: Option<&'a Inform>) -> Login<'a> {
+        let rule = inform.and_then(|inform| models::rule(&self.config.models, inform));
         Login {
-            authorization: post.authorization.as_deref(),
+            authorization: post.authorization(),
             target: post.target(),
             tls: post.connection.peer.tls,
             source: post.connection.source(),
-            identity,
+            identity: inform.map(|inform| &inform.device),
+            without_qop: rule.is_some_and(|rule| rule.digest_without_qop),
             now: post.at,
         }
     }
@@ -272,7 +270,7 @@ impl FrontEnd {
     /// A POST that belongs to no session: nothing but an Inform opens one (CWMP-111). It touches no state.
     pub(crate) fn without_session(&self, post: Post) -> HttpResponse {
         let is_empty = matches!(post.content.body, PostBody::Empty);
-        if is_empty && self.authenticator.is_required() && post.authorization.is_none() {
+        if is_empty && self.authenticator.is_required() && post.authorization().is_none() {
             self.metrics.challenged();
             return self.challenge(&post, false);
         }
@@ -285,7 +283,7 @@ impl FrontEnd {
                 reply = Some(given);
             }
         }
-        let written = reply.and_then(|reply| response::from_reply(&reply, self.admission.retry_after()).ok());
+        let written = reply.and_then(|reply| response::from_reply(&reply, None, self.admission.retry_after()).ok());
         written.map_or_else(|| response::closing(StatusCode::BAD_REQUEST), |(response, _)| response)
     }
 

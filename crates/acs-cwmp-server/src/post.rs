@@ -18,9 +18,7 @@ pub(crate) struct Post {
     /// When its header was here.
     pub(crate) at: Timestamp,
     pub(crate) cookie: Option<CookieFacts>,
-    pub(crate) authorization: Option<String>,
-    target: String,
-    host: Option<String>,
+    pub(crate) parts: Parts,
     /// Bytes of the body as they came.
     pub(crate) bytes: u64,
     pub(crate) content: Content,
@@ -38,24 +36,15 @@ pub(crate) struct Content {
 }
 
 impl Post {
-    pub(crate) fn new(
-        connection: Arc<Connection>,
-        at: Timestamp,
-        cookie: Option<CookieFacts>,
-        parts: &Parts,
-        bytes: u64,
-        content: Content,
-    ) -> Self {
-        let text = |name| parts.headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok()).map(str::to_owned);
-        let authorization =
-            parts.headers.get(AUTHORIZATION).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
-        let target = parts.uri.to_string();
-        Self { connection, at, cookie, authorization, target, host: text(HOST), bytes, content }
+    /// The `Authorization` header; one that is no text is as good as none.
+    pub(crate) fn authorization(&self) -> Option<&str> {
+        self.parts.headers.get(AUTHORIZATION)?.to_str().ok()
     }
 
     /// For comparing with the `uri` of a Digest answer (CWMP-053).
     pub(crate) fn target(&self) -> RequestTarget<'_> {
-        RequestTarget { target: &self.target, host: self.host.as_deref() }
+        let target = self.parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        RequestTarget { target, host: self.parts.headers.get(HOST).and_then(|host| host.to_str().ok()) }
     }
 
     /// Whether it opens a session (CWMP-111).

@@ -1,9 +1,11 @@
 use bytes::Bytes;
-use cwmp_codec::{EncodeError, encode, encode_must_understand_fault};
+use cwmp_codec::{EncodeError, encode_must_understand_fault, encode_with};
 use cwmp_session::acs::{Reply, ReplyBody};
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
+
+use crate::models::ModelRule;
 
 /// What every exchange ends in. The length of the body is known, so it goes out with Content-Length (CWMP-015).
 pub(crate) type HttpResponse = Response<Full<Bytes>>;
@@ -58,12 +60,20 @@ pub(crate) fn set_cookie(response: &mut HttpResponse, cookie: String) {
     append(response.headers_mut(), SET_COOKIE, cookie);
 }
 
-/// What the state machine replies, and the length of its body.
-pub(crate) fn from_reply(reply: &Reply, retry_after_seconds: u32) -> Result<(HttpResponse, u64), EncodeError> {
-    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+/// What the state machine replies, written as the device's model needs it, and the length of its body.
+pub(crate) fn from_reply(
+    reply: &Reply,
+    rule: Option<&ModelRule>,
+    retry_after_seconds: u32,
+) -> Result<(HttpResponse, u64), EncodeError> {
+    let status = match StatusCode::from_u16(reply.status) {
+        Ok(StatusCode::NO_CONTENT) if rule.is_some_and(|rule| rule.empty_as_200) => StatusCode::OK,
+        Ok(status) => status,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
     let body = match &reply.body {
         ReplyBody::Empty => Vec::new(),
-        ReplyBody::Envelope(envelope) => encode(envelope)?,
+        ReplyBody::Envelope(envelope) => encode_with(envelope, &rule.map(|rule| rule.encode).unwrap_or_default())?,
         ReplyBody::MustUnderstandFault(to) => encode_must_understand_fault(to.id.as_deref(), to.namespace),
     };
     let bytes = body.len() as u64;

@@ -29,7 +29,7 @@ pub async fn serve(
     let connections = TaskTracker::new();
     let budget =
         Arc::new(Budget::new(front_end.config().http.connections, front_end.config().http.connections_per_source));
-    let sweeper = tokio::spawn(Arc::clone(&front_end).sweep());
+    front_end.look_after_sessions();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -59,7 +59,6 @@ pub async fn serve(
     if tokio::time::timeout(left, connections.wait()).await.is_err() {
         tracing::warn!(connections = connections.len(), "connections were cut that did not close in time");
     }
-    sweeper.abort();
 }
 
 async fn accept_failed(error: &io::Error) {

@@ -12,6 +12,7 @@ use cwmp_session::acs::{self, Phase};
 
 use crate::connection::Connection;
 use crate::ladder::Ladder;
+use crate::models::ModelRule;
 
 /// Where a session comes from, and how far it is to be trusted.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) device: DeviceIdentity,
     pub(crate) events: Vec<String>,
     pub(crate) retry_count: u32,
+    /// What is done otherwise for its model.
+    pub(crate) rule: Option<ModelRule>,
     pub(crate) ladder: Ladder,
     /// The InformResponse is out.
     pub(crate) accepted: bool,
@@ -70,6 +73,7 @@ impl Session {
             device: DeviceIdentity::default(),
             events: Vec::new(),
             retry_count: 0,
+            rule: None,
             ladder: Ladder::default(),
             accepted: false,
             followed: false,

@@ -19,6 +19,7 @@ use crate::cookie::{CookieFacts, address_hash};
 use crate::ending::PanicGuard;
 use crate::front_end::FrontEnd;
 use crate::ladder::{Rung, reply_name};
+use crate::models;
 use crate::post::{Content, Post};
 use crate::records;
 use crate::response::{self, HttpResponse};
@@ -44,6 +45,7 @@ impl FrontEnd {
         session.device = inform.device.clone();
         session.events = inform.events.iter().map(|event| event.code.clone()).collect();
         session.retry_count = inform.retry_count;
+        session.rule = models::rule(&self.config.models, inform).cloned();
         if let Some(challenged) = connection.take_challenged() {
             session.started_at = challenged.at;
             session.ladder.add_challenge(&challenged);
@@ -352,10 +354,11 @@ impl FrontEnd {
     async fn write_reply(self: &Arc<Self>, slot: &Slot, session: &mut Session, reply: Option<Reply>) -> HttpResponse {
         // The machine owes a reply to each POST; without one the session is broken.
         let Some(reply) = reply else { return response::closing(StatusCode::INTERNAL_SERVER_ERROR) };
-        let (mut response, bytes) = match response::from_reply(&reply, self.admission.retry_after()) {
-            Ok(written) => written,
-            Err(error) => return self.cannot_write(slot, session, &error.to_string()).await,
-        };
+        let (mut response, bytes) =
+            match response::from_reply(&reply, session.rule.as_ref(), self.admission.retry_after()) {
+                Ok(written) => written,
+                Err(error) => return self.cannot_write(slot, session, &error.to_string()).await,
+            };
         if reply.set_cookie {
             response::set_cookie(&mut response, self.cookies.set_cookie(&cookie_facts(session), self.now()));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acs_cwmp_server::{CpeAuthScheme, ModelSwitch};
+use acs_cwmp_server::{CpeAuthScheme, ModelMatch, ModelRule};
 use acs_types::{AuthLevel, RefusedReason, SessionPhase};
 use cwmp_session::auth::{Credentials, Password, basic_authorization};
 
@@ -187,7 +187,9 @@ async fn cwmp_053_054_uri_forms_and_a_missing_qop() {
     for (switched, status) in [(false, 401), (true, 200)] {
         let world = World::with(CpeAuthScheme::Auto, |config| {
             if switched {
-                config.auth.without_qop = vec![ModelSwitch { oui: OUI.to_owned(), product_class: CLASS.to_owned() }];
+                let devices =
+                    ModelMatch { oui: OUI.to_owned(), product_class: CLASS.to_owned(), ..ModelMatch::default() };
+                config.models = vec![ModelRule { devices, digest_without_qop: true, ..ModelRule::default() }];
             }
         });
         world.provisioning.knows("user", "pass", Some(DEVICE));

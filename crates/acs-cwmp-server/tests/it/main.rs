@@ -1,5 +1,7 @@
 //! A scripted CPE against a front-end: in memory, and over TCP and TLS. Names carry the requirement or promise they hold.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+
 mod authentication;
 mod overload;
 mod quirks;

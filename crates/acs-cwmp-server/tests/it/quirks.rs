@@ -1,7 +1,8 @@
 //! The rows of `quirks.md`, "On the wire", that HTTP has to do with.
 
-use acs_cwmp_server::CpeAuthScheme;
+use acs_cwmp_server::{CpeAuthScheme, ModelMatch, ModelRule};
 use acs_types::SessionOutcome;
+use cwmp_codec::EncodeOptions;
 
 use crate::support::*;
 
@@ -186,4 +187,24 @@ async fn leniencies_are_counted_and_stand_in_the_ladder_cwmp_535() {
     cpe.empty_post().await;
     assert_eq!(world.metric("remarks_total{remark=\"array_type_missing\"}"), 1.0, "CWMP-535");
     assert_eq!(world.accounts().await[0].exchanges[0].remarks, ["array_type_missing"], "CWMP-535");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_switched_per_model_cwmp_007() {
+    let devices =
+        ModelMatch { manufacturer: "Acme".to_owned(), software_version: "1.0".to_owned(), ..ModelMatch::default() };
+    let encode = EncodeOptions { declaration: false, ..EncodeOptions::default() };
+    let rule = ModelRule { devices, empty_as_200: true, encode, ..ModelRule::default() };
+    let world = World::with(CpeAuthScheme::Open, |config| config.models = vec![rule]);
+    let mut cpe = world.connect();
+    cpe.inform(&["1 BOOT"]).await;
+    cpe.expect_inform_response();
+    assert!(!cpe.answer.body.starts_with("<?xml"), "a device refuses replies with a declaration");
+    cpe.empty_post().await;
+    cpe.expect_status(200);
+    assert_eq!(cpe.answer.header("content-length"), Some("0"), "CWMP-007");
+    assert_eq!(cpe.answer.header("content-type"), None);
+    let mut other = World::open().connect();
+    other.inform(&["1 BOOT"]).await;
+    assert!(other.answer.body.starts_with("<?xml"), "a device refuses replies without one");
 }

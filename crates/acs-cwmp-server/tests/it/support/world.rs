@@ -58,7 +58,7 @@ impl World {
             keys: Arc::new(KeyRing::from_key("k", &[3; 32])),
         };
         let front_end = FrontEnd::new(config, services, Metrics::registered(&metrics));
-        tokio::spawn(Arc::clone(&front_end).sweep());
+        front_end.look_after_sessions();
         Self { front_end, provisioning, events, cache, metrics, stop: Stop::default() }
     }
 
