@@ -12,7 +12,7 @@ use cwmp_model::{
     Catalogue, DeviceIdentity, NamesError, ParameterPath, ParameterValue, Root, Severity, TreeError, Value, ValueType,
 };
 
-use crate::model::{DataModel, Gateway};
+use crate::model::{DataModel, Gateway, RowChange};
 
 /// The methods a simulated CPE answers.
 const METHODS: [&str; 9] = [
@@ -57,6 +57,27 @@ pub enum Action {
     },
     /// Become factory-new.
     FactoryReset,
+}
+
+/// A device between two processes. It holds the device's passwords.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+pub struct SavedDevice {
+    /// Whose this is.
+    pub serial_number: String,
+    rows: Vec<RowChange>,
+    values: Vec<(String, String)>,
+    events: Vec<(String, String)>,
+    transfers: Vec<SavedTransfer>,
+    retry_count: u32,
+}
+
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct SavedTransfer {
+    key: String,
+    fault: u32,
+    fault_text: String,
+    start_time: String,
+    complete_time: String,
 }
 
 /// One simulated CPE, apart from its network.
@@ -131,12 +152,58 @@ impl Device {
         if self.events.contains(&event) {
             return;
         }
-        if self.events.len() >= EVENTS_MAX
-            && let Some(oldest) = self.events.iter().position(|e| e.code.starts_with("M "))
-        {
-            self.events.remove(oldest);
+        if self.events.len() >= EVENTS_MAX {
+            match self.events.iter().position(|e| e.code.starts_with("M ")) {
+                Some(oldest) => drop(self.events.remove(oldest)),
+                None => return,
+            }
         }
         self.events.push(event);
+    }
+
+    /// What has to outlive the process.
+    pub fn save(&self) -> SavedDevice {
+        let (rows, values) = self.model.changes();
+        let transfer = |transfer: &TransferComplete| SavedTransfer {
+            key: transfer.command_key.clone(),
+            fault: transfer.fault.code,
+            fault_text: transfer.fault.text.clone(),
+            start_time: transfer.start_time.clone(),
+            complete_time: transfer.complete_time.clone(),
+        };
+        SavedDevice {
+            serial_number: self.identity.serial_number.clone(),
+            rows,
+            values,
+            events: self.events.iter().map(|e| (e.code.clone(), e.command_key.clone())).collect(),
+            transfers: self.transfers.iter().map(transfer).collect(),
+            retry_count: self.retry_count,
+        }
+    }
+
+    /// Becomes what was saved, and boots: a restarted process is a power cycle. What the fleet configures (the address of its
+    /// listener) stays as it is now.
+    pub fn restore(&mut self, saved: SavedDevice) {
+        let url = self.model.text("ManagementServer.ConnectionRequestURL").to_owned();
+        self.model = DataModel::new(self.model.gateway(), &self.identity);
+        self.model.change(&saved.rows, &saved.values);
+        self.set_own("ManagementServer.ConnectionRequestURL", &url);
+        let version = self.model.text("DeviceInfo.SoftwareVersion").to_owned();
+        self.set_factory("DeviceInfo.SoftwareVersion", &version);
+        self.forget_events();
+        for (code, command_key) in &saved.events {
+            self.add_event(code, command_key);
+        }
+        let fault = |code, text| Fault { code, text, parameters: Vec::new() };
+        let transfer = |transfer: SavedTransfer| TransferComplete {
+            command_key: transfer.key,
+            fault: fault(transfer.fault, transfer.fault_text),
+            start_time: transfer.start_time,
+            complete_time: transfer.complete_time,
+        };
+        self.transfers = saved.transfers.into_iter().map(transfer).collect();
+        self.retry_count = saved.retry_count;
+        self.restart(None);
     }
 
     /// `0 BOOTSTRAP` drops every other event.
@@ -369,7 +436,7 @@ mod tests {
         let identity = DeviceIdentity {
             manufacturer: "Lastmile".into(),
             oui: "00005E".into(),
-            product_class: "Gateway-098".into(),
+            product_class: "Gateway098".into(),
             serial_number: "S1".into(),
         };
         Device::new(

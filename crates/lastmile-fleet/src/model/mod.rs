@@ -34,8 +34,8 @@ impl Gateway {
     /// Its product class.
     pub const fn product_class(self) -> &'static str {
         match self {
-            Self::Tr098 => "Gateway-098",
-            Self::Tr181 => "Gateway-181",
+            Self::Tr098 => "Gateway098",
+            Self::Tr181 => "Gateway181",
         }
     }
 
@@ -56,12 +56,28 @@ pub struct DataModel {
     gateway: Gateway,
     tree: Arc<ParameterTree>,
     values: HashMap<ParameterPath, Value>,
+    /// What was done to the rows of the shared tree, in order: enough to do it again.
+    row_changes: Vec<RowChange>,
 }
+
+/// A row that came or went.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowChange {
+    /// A row was added to this table.
+    Added(String),
+    /// This row was deleted.
+    Deleted(String),
+}
+
+/// Rows that may come and go between two factory resets; after that the device has no memory left (fault 9004).
+pub const ROW_CHANGES_MAX: usize = 10_000;
 
 impl DataModel {
     /// A factory-new device.
     pub fn new(gateway: Gateway, identity: &DeviceIdentity) -> Self {
-        let mut model = Self { gateway, tree: gateway.factory_tree().clone(), values: HashMap::new() };
+        let mut model =
+            Self { gateway, tree: gateway.factory_tree().clone(), values: HashMap::new(), row_changes: Vec::new() };
         for (name, text) in [
             ("DeviceInfo.Manufacturer", &identity.manufacturer),
             ("DeviceInfo.ManufacturerOUI", &identity.oui),
@@ -127,21 +143,50 @@ impl DataModel {
 
     /// Adds a row with the parameters the catalogue gives it; says its number.
     pub fn add_instance(&mut self, table: &ParameterPath) -> Result<u32, TreeError> {
+        self.check_memory(table)?;
         let children = gateway::row_parameters(self.gateway.root(), table);
         let borrowed = children.iter().map(|(name, parameter)| (name.as_str(), parameter.clone()));
         let number = Arc::make_mut(&mut self.tree).add_instance(table, borrowed)?;
+        self.row_changes.push(RowChange::Added(table.as_str().to_owned()));
         self.count_rows(table);
         Ok(number)
     }
 
     /// Takes a row away with all below it.
     pub fn delete_instance(&mut self, row: &ParameterPath) -> Result<(), TreeError> {
+        self.check_memory(row)?;
         Arc::make_mut(&mut self.tree).delete_instance(row)?;
+        self.row_changes.push(RowChange::Deleted(row.as_str().to_owned()));
         self.values.retain(|path, _| !path.is_within(row));
         if let Ok(table) = ParameterPath::new(row.parent()) {
             self.count_rows(&table);
         }
         Ok(())
+    }
+
+    /// What differs from a factory-new device of this kind: rows in the order in which they changed, then values.
+    pub fn changes(&self) -> (Vec<RowChange>, Vec<(String, String)>) {
+        let values = self.values.iter().map(|(path, value)| (path.as_str().to_owned(), value.text.clone()));
+        let mut values: Vec<_> = values.collect();
+        values.sort();
+        (self.row_changes.clone(), values)
+    }
+
+    /// Makes a factory-new device differ again as [`changes`](Self::changes) told; names that it does not know are passed
+    /// over.
+    pub fn change(&mut self, rows: &[RowChange], values: &[(String, String)]) {
+        for change in rows {
+            // What was possible once is possible again in the same order.
+            let _ = match change {
+                RowChange::Added(table) => {
+                    self.add_instance(&ParameterPath::from_device(table).unwrap_or_default()).map(drop)
+                }
+                RowChange::Deleted(row) => self.delete_instance(&ParameterPath::from_device(row).unwrap_or_default()),
+            };
+        }
+        for (name, text) in values {
+            self.put(&ParameterPath::from_device(name).unwrap_or_default(), text);
+        }
     }
 
     /// The rows of a table.
@@ -152,6 +197,13 @@ impl DataModel {
     /// How many parameters there are.
     pub fn parameter_count(&self) -> usize {
         self.tree.parameters_within(&ParameterPath::root()).count()
+    }
+
+    fn check_memory(&self, path: &ParameterPath) -> Result<(), TreeError> {
+        if self.row_changes.len() < ROW_CHANGES_MAX {
+            return Ok(());
+        }
+        Err(TreeError::InstancesExhausted { path: path.clone() })
     }
 
     /// Keeps the count parameter of a table true.
@@ -177,4 +229,51 @@ fn object_parameters(root: Root, object: &ParameterPath) -> Vec<(String, Paramet
     };
     let entries = catalogue.children(object);
     entries.iter().filter(|e| current(e)).map(|e| (e.leaf().to_owned(), parameter(e))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> DataModel {
+        DataModel::new(Gateway::Tr181, &DeviceIdentity::default())
+    }
+
+    #[test]
+    fn changes_can_be_made_again() {
+        let mut model = model();
+        let table = model.path("NAT.PortMapping.");
+        assert_eq!(model.add_instance(&table), Ok(2));
+        assert_eq!(model.add_instance(&table), Ok(3));
+        model.delete_instance(&table.child("2.").unwrap()).unwrap();
+        model.put(&table.child("3.Description").unwrap(), "x");
+        let (rows, values) = model.changes();
+        let mut again = super::DataModel::new(Gateway::Tr181, &DeviceIdentity::default());
+        again.change(&rows, &values);
+        assert_eq!(again.instances(&table), [1, 3]);
+        assert_eq!(again.changes(), (rows, values));
+        assert_eq!(again.text("NAT.PortMapping.3.Description"), "x");
+    }
+
+    #[test]
+    fn devices_share_their_tree_until_a_row_changes() {
+        let (mut one, other) = (model(), model());
+        assert!(Arc::ptr_eq(&one.tree, &other.tree));
+        one.put(&one.path("DeviceInfo.ProvisioningCode"), "x");
+        assert!(Arc::ptr_eq(&one.tree, &other.tree));
+        one.add_instance(&one.path("NAT.PortMapping.")).unwrap();
+        assert!(!Arc::ptr_eq(&one.tree, &other.tree));
+    }
+
+    #[test]
+    fn rows_may_not_change_without_end() {
+        let mut model = model();
+        let table = model.path("NAT.PortMapping.");
+        for _ in 0..ROW_CHANGES_MAX / 2 {
+            let number = model.add_instance(&table).unwrap();
+            model.delete_instance(&table.child(&format!("{number}.")).unwrap()).unwrap();
+        }
+        assert_eq!(model.add_instance(&table), Err(TreeError::InstancesExhausted { path: table.clone() }));
+        assert!(model.delete_instance(&table.child("1.").unwrap()).is_err());
+    }
 }
