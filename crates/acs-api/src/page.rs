@@ -36,7 +36,8 @@ pub(crate) struct PageQuery {
     /// How many items at most.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the page before; empty: the first page.
+    #[param(pattern = "^[A-Za-z0-9_-]*$")]
     after: Option<String>,
 }
 
@@ -49,7 +50,7 @@ impl PageQuery {
 /// The page asked for by `limit` and `after`.
 pub(crate) fn page_request(limit: Option<usize>, after: Option<&str>) -> Result<PageRequest, Problem> {
     let limit = checked_limit(limit)?;
-    Ok(PageRequest { after: after.map(opened).transpose()?, limit })
+    Ok(PageRequest { after: after.filter(|after| !after.is_empty()).map(opened).transpose()?, limit })
 }
 
 /// `limit` within its bounds.

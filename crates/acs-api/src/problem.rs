@@ -123,6 +123,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "Not found", "not_found", format!("there is no {what} `{id}`"))
     }
 
+    /// There is no such token. Not repeated, for somebody may have sent its secret.
+    pub(crate) fn no_such_token() -> Self {
+        let detail = "there is no token with this id; the id is not the token itself but the part between `lm_` and the next `_`";
+        Self::new(StatusCode::NOT_FOUND, "Not found", "not_found", detail)
+    }
+
     /// There is no such route.
     pub(crate) fn no_such_route(path: &str) -> Self {
         let path: String = path.chars().take(200).collect();

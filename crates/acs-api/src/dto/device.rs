@@ -7,7 +7,15 @@ use super::TimeDto;
 
 /// A device.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Device)]
+#[schema(as = Device, example = json!({
+    "id": "00AABB-IGD-000001", "tenant": "default", "subscriber_id": "customer-4711", "manufacturer": "Acme",
+    "oui": "00AABB", "product_class": "IGD", "serial_number": "000001", "root": "Device.", "software_version": "2.1",
+    "hardware_version": "A", "provisioning_code": "", "connection_request_url": "http://192.0.2.1:7547/cr",
+    "parameter_key": "", "cwmp_version": "1.2", "remote_address": "192.0.2.1", "auth": "device",
+    "first_seen": "2026-01-01T12:00:00.000000Z", "last_inform": "2026-01-31T12:00:00.000000Z",
+    "last_events": ["2 PERIODIC"], "last_boot": null, "last_bootstrap": "2026-01-01T12:00:00.000000Z",
+    "last_session": "000102030405060708090a0b0c0d0e0f", "discovered_at": null,
+}))]
 pub(crate) struct DeviceDto {
     /// Its id: `OUI-ProductClass-SerialNumber`, each percent-encoded. In URLs `%` is written `%25`.
     #[schema(example = "00AABB-IGD-000001")]
@@ -113,7 +121,7 @@ impl DeviceDetailDto {
 #[schema(as = DevicePatch, example = json!({"subscriber_id": "customer-4711"}))]
 pub(crate) struct DevicePatchDto {
     /// The subscriber it is assigned to; empty: none.
-    #[schema(max_length = 128)]
+    #[schema(max_length = 128, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     pub(crate) subscriber_id: String,
 }
 

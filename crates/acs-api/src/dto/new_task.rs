@@ -46,7 +46,7 @@ pub(crate) enum NewTaskDto {
     GetNames {
         /// Where to begin; without it: the whole tree.
         #[serde(default)]
-        #[schema(max_length = 256)]
+        #[schema(max_length = 256, pattern = r"^(?!\.)(?!.*\.\.)[^\s\u0000-\u001f\u007f-\u009f]*$")]
         path: String,
         /// Only the direct children.
         #[serde(default)]
@@ -59,7 +59,7 @@ pub(crate) enum NewTaskDto {
     Refresh {
         /// The object with its final dot; without it: the whole tree.
         #[serde(default)]
-        #[schema(max_length = 256)]
+        #[schema(max_length = 256, pattern = r"^(?!\.)(?!.*\.\.)([^\s\u0000-\u001f\u007f-\u009f]*\.)?$")]
         path: String,
         wanted: Option<WantedDto>,
         #[schema(minimum = 1, maximum = 34_560_000)]
@@ -68,7 +68,11 @@ pub(crate) enum NewTaskDto {
     /// Adds an instance to a table.
     AddObject {
         /// The table with its final dot.
-        #[schema(max_length = 256, example = "Device.WiFi.SSID.")]
+        #[schema(
+            max_length = 256,
+            pattern = r"^(?!\.)(?!.*\.\.)(?!.*\.[0-9]+\.$)[^\s\u0000-\u001f\u007f-\u009f]+\.$",
+            example = "Device.WiFi.SSID."
+        )]
         object: String,
         /// Values to set on the new instance, by their path below it.
         #[serde(default)]
@@ -81,7 +85,11 @@ pub(crate) enum NewTaskDto {
     /// Deletes an instance.
     DeleteObject {
         /// The instance with its number and final dot.
-        #[schema(max_length = 256, example = "Device.WiFi.SSID.2.")]
+        #[schema(
+            max_length = 256,
+            pattern = r"^(?!\.)(?!.*\.\.)[^\s\u0000-\u001f\u007f-\u009f]+\.(0|[1-9][0-9]{0,9}|\[[^\]]*\])\.$",
+            example = "Device.WiFi.SSID.2."
+        )]
         object: String,
         wanted: Option<WantedDto>,
         #[schema(minimum = 1, maximum = 34_560_000)]
@@ -90,13 +98,17 @@ pub(crate) enum NewTaskDto {
     /// Has the device fetch a file: `file_id` for one of this server, or `url` for one of another server.
     Download {
         /// A file of this server.
+        #[schema(max_length = 256, pattern = "^[A-Za-z0-9_.-]+$")]
         file_id: Option<String>,
         /// A file of another server: http, https or ftp, without user and password.
         #[schema(max_length = 256)]
         url: Option<String>,
         /// What it is: `firmware`, `web`, `config`, `tone`, `ringer`, `stored-firmware`, or the FileType of Download.
         /// Needed with `url`; with `file_id` that of the file is the default.
-        #[schema(max_length = 64)]
+        #[schema(
+            max_length = 64,
+            pattern = "^(firmware|web|config|tone|ringer|stored-firmware|[1-6]|1 Firmware Upgrade Image|2 Web Content|3 Vendor Configuration File|4 Tone File|5 Ringer File|6 Stored Firmware Image|X [ -~]+)$"
+        )]
         file_type: Option<String>,
         /// The user name for `url`.
         #[serde(default)]

@@ -8,7 +8,13 @@ use super::{ShownValueDto, TaskFaultDto, TimeDto};
 
 /// A task and where it stands.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Task)]
+#[schema(as = Task, example = json!({
+    "id": "abcdefghijklmnopqrstuvwxyz", "device_id": "00AABB-IGD-000001", "tenant": "default", "kind": "reboot",
+    "wanted": "now", "origin": {"kind": "request", "principal": "alice"}, "priority": 10,
+    "created_at": "2026-01-31T12:00:00.000000Z", "updated_at": "2026-01-31T12:00:00.000000Z", "expires_at": null,
+    "state": "queued", "final": false, "awaiting": null, "applied": null, "revision": 1, "attempts": [],
+    "unanswered": 0, "cancel_requested": false, "result": null, "fault": null,
+}))]
 pub(crate) struct TaskDto {
     #[schema(example = "abcdefghijklmnopqrstuvwxyz")]
     id: String,

@@ -47,7 +47,7 @@ impl From<ScopeDto> for Scope {
 #[schema(as = NewToken, example = json!({"principal": "billing", "scopes": ["read"], "expires_in_seconds": 2_592_000}))]
 pub(crate) struct NewTokenDto {
     /// Who it stands for.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
     pub(crate) principal: String,
     /// What it may do.
     #[schema(min_items = 1, max_items = 4)]

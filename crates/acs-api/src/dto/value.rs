@@ -60,7 +60,11 @@ impl From<ValueTypeDto> for ValueType {
 #[schema(as = SetValue, example = json!({"path": "Device.ManagementServer.PeriodicInformInterval", "value": "300"}))]
 pub(crate) struct SetValueDto {
     /// The parameter; in `add_object` below the new instance, such as `Enable`.
-    #[schema(min_length = 1, max_length = 256)]
+    #[schema(
+        min_length = 1,
+        max_length = 256,
+        pattern = r"^(?!\.)(?!.*\.\.)[^\s\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f.]$"
+    )]
     path: String,
     /// The value as text.
     #[schema(value_type = String)]

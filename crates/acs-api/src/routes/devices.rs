@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::path::DevicePath;
 use crate::access::Caller;
 use crate::dto::{DeviceDetailDto, DeviceDto, DevicePatchDto, WakeDto, parse_time};
 use crate::extract::{JsonBody, PathId, QueryOf};
@@ -43,7 +44,8 @@ pub(crate) struct DeviceQuery {
     /// How many items at most.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the page before; empty: the first page.
+    #[param(pattern = "^[A-Za-z0-9_-]*$")]
     after: Option<String>,
 }
 
@@ -91,7 +93,7 @@ pub(crate) async fn list_devices(
 /// Shows a device.
 #[utoipa::path(
     get, path = "/devices/{device}", tag = "devices",
-    params(("device" = String, Path, description = "The device's id; `%` in it is written `%25`")),
+    params(DevicePath),
     responses(
         (status = 200, description = "The device", body = DeviceDetailDto),
         (status = 404, description = "There is no such device"),
@@ -108,7 +110,7 @@ pub(crate) async fn get_device(
 /// Assigns a device to a subscriber.
 #[utoipa::path(
     patch, path = "/devices/{device}", tag = "devices",
-    params(("device" = String, Path, description = "The device's id; `%` in it is written `%25`")),
+    params(DevicePath),
     request_body = DevicePatchDto,
     responses(
         (status = 200, description = "The device as it is now", body = DeviceDetailDto),
@@ -154,7 +156,7 @@ fn check_subscriber(id: &str) -> Result<(), Problem> {
 /// until its outcome is known. History stays.
 #[utoipa::path(
     delete, path = "/devices/{device}", tag = "devices",
-    params(("device" = String, Path, description = "The device's id; `%` in it is written `%25`")),
+    params(DevicePath),
     responses(
         (status = 204, description = "It is deleted"),
         (status = 404, description = "There is no such device"),
@@ -176,6 +178,11 @@ pub(crate) async fn delete_device(
             return Err(Problem::conflict("task_in_flight", why));
         }
     }
+    // One may have been created meanwhile.
+    if !api.deps.store.partition(&device).await?.tasks.is_empty() {
+        let why = format!("a task of device {device} was created meanwhile; try again");
+        return Err(Problem::conflict("task_in_flight", why));
+    }
     if !api.deps.store.delete_device(&device).await? {
         return Err(Problem::not_found("device", &device));
     }
@@ -188,7 +195,7 @@ pub(crate) async fn delete_device(
 /// Says what happened; the session it opens shows in its sessions.
 #[utoipa::path(
     post, path = "/devices/{device}/wake", tag = "devices",
-    params(("device" = String, Path, description = "The device's id; `%` in it is written `%25`")),
+    params(DevicePath),
     responses(
         (status = 200, description = "What happened", body = WakeDto),
         (status = 404, description = "There is no such device"),

@@ -35,7 +35,10 @@ pub(crate) struct EventQuery {
     device: Option<String>,
     /// Only these types, separated by commas.
     #[serde(rename = "type")]
-    #[param(example = "acs.inform.v1,acs.device_change.v1")]
+    #[param(
+        pattern = "^acs[.](inform|transfer_complete|session_ended|task_transition|device_change|inform_refused|audit)[.]v1(,acs[.](inform|transfer_complete|session_ended|task_transition|device_change|inform_refused|audit)[.]v1)*$",
+        example = "acs.inform.v1,acs.device_change.v1"
+    )]
     event_type: Option<String>,
     /// Whether to wait for more at the end of the log; `false` ends there.
     #[param(default = true)]

@@ -2,6 +2,7 @@ use acs_types::DeviceId;
 use axum::Json;
 use axum::extract::State;
 
+use super::path::DevicePath;
 use crate::dto::FaultDto;
 use crate::extract::{PathId, QueryOf};
 use crate::page::{PageOf, PageQuery};
@@ -13,7 +14,7 @@ use crate::state::Api;
 /// Newest first. Faults of a deleted device stay in its history.
 #[utoipa::path(
     get, path = "/devices/{device}/faults", tag = "faults",
-    params(("device" = String, Path, description = "The device's id; `%` in it is written `%25`"), PageQuery),
+    params(DevicePath, PageQuery),
     responses((status = 200, description = "A page of faults", body = PageOf<FaultDto>)),
     security(("bearer" = ["read"])),
 )]

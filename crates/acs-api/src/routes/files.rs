@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use acs_proto::{FileContent, NewFile};
 use acs_types::{FileId, FileType, Tenant};
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::State;
 use futures::StreamExt;
 use http::{HeaderMap, StatusCode, header};
@@ -13,11 +13,12 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::PREFIX;
+use super::path::FilePath;
 use crate::access::Caller;
 use crate::dto::FileDto;
 use crate::extract::{PathId, QueryOf};
 use crate::page::{PageOf, PageQuery};
-use crate::problem::Problem;
+use crate::problem::{FieldProblem, Problem};
 use crate::state::Api;
 
 /// Characters of a file's name and of its version.
@@ -31,14 +32,23 @@ const FORMS: [&str; 2] = ["multipart/", "application/x-www-form-urlencoded"];
 #[into_params(parameter_in = Query)]
 pub(crate) struct UploadQuery {
     /// The file's name, without `/` and control characters.
-    #[param(min_length = 1, max_length = 128, example = "router-2.1.bin")]
+    #[param(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^/\u0000-\u001f\u007f-\u009f]+$",
+        example = "router-2.1.bin"
+    )]
     name: String,
     /// `firmware`, `web`, `config`, `tone`, `ringer`, `stored-firmware`, or the FileType of Download.
-    #[param(max_length = 64, example = "firmware")]
+    #[param(
+        max_length = 64,
+        pattern = "^(firmware|web|config|tone|ringer|stored-firmware|[1-6]|1 Firmware Upgrade Image|2 Web Content|3 Vendor Configuration File|4 Tone File|5 Ringer File|6 Stored Firmware Image|X [ -~]+)$",
+        example = "firmware"
+    )]
     file_type: String,
     /// The version, as operators name it.
     #[serde(default)]
-    #[param(max_length = 128, example = "2.1")]
+    #[param(max_length = 128, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$", example = "2.1")]
     version: String,
 }
 
@@ -98,6 +108,10 @@ pub(crate) async fn upload_file(
 ) -> Result<(StatusCode, [(header::HeaderName, String); 1], Json<FileDto>), Problem> {
     let file = query.checked(caller.principal.clone())?;
     check_media_type(&headers)?;
+    if body.is_end_stream() {
+        let why = "there are no bytes; send those of the file as the body";
+        return Err(Problem::invalid_body(vec![FieldProblem::new("", why)]));
+    }
     let limit = api.config.limits.file_bytes;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > limit) {
@@ -153,7 +167,7 @@ fn bounded(body: Body, limit: u64, silence: std::time::Duration, is_over: Arc<At
 /// Shows a file's record.
 #[utoipa::path(
     get, path = "/files/{file}", tag = "files",
-    params(("file" = String, Path, description = "The file's id")),
+    params(FilePath),
     responses(
         (status = 200, description = "The file", body = FileDto),
         (status = 404, description = "There is no such file"),
@@ -168,7 +182,7 @@ pub(crate) async fn get_file(State(api): State<Api>, PathId(file): PathId<FileId
 /// Deletes a file and its bytes.
 #[utoipa::path(
     delete, path = "/files/{file}", tag = "files",
-    params(("file" = String, Path, description = "The file's id")),
+    params(FilePath),
     responses(
         (status = 204, description = "It is deleted"),
         (status = 404, description = "There is no such file"),

@@ -10,6 +10,7 @@ mod files;
 pub(crate) mod health;
 mod meta;
 mod parameters;
+mod path;
 mod refused_informs;
 mod sessions;
 mod tasks;

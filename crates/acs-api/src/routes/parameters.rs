@@ -8,6 +8,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::devices::known_device;
+use super::path::DevicePath;
 use crate::dto::{NodeDto, ParameterDto};
 use crate::extract::{PathId, QueryOf};
 use crate::page::{PageOf, checked_limit, opened, sealed};
@@ -26,11 +27,13 @@ const TREE_DEPTH_MAX: usize = 64;
 pub(crate) struct ParameterQuery {
     /// A parameter, or an object with its final dot; without it: all.
     #[serde(default)]
+    #[param(max_length = 256, pattern = r"^(?!\.)(?!.*\.\.)[^\s\u0000-\u001f\u007f-\u009f]*$")]
     path: String,
     /// How many items at most.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the page before; empty: the first page.
+    #[param(pattern = "^[A-Za-z0-9_-]*$")]
     after: Option<String>,
 }
 
@@ -39,7 +42,7 @@ pub(crate) struct ParameterQuery {
 /// In the order of their objects, rows by their number. Values of secrets are `null`.
 #[utoipa::path(
     get, path = "/devices/{device}/parameters", tag = "parameters",
-    params(("device" = String, Path, description = "The device's id; `%` in it is written `%25`"), ParameterQuery),
+    params(DevicePath, ParameterQuery),
     responses(
         (status = 200, description = "A page of parameters", body = PageOf<ParameterDto>),
         (status = 404, description = "There is no such device"),
@@ -52,7 +55,7 @@ pub(crate) async fn list_parameters(
     QueryOf(query): QueryOf<ParameterQuery>,
 ) -> Result<Json<PageOf<ParameterDto>>, Problem> {
     let limit = checked_limit(query.limit)?;
-    let after = query.after.as_deref().map(place).transpose()?;
+    let after = query.after.as_deref().filter(|after| !after.is_empty()).map(place).transpose()?;
     let path = path(&query.path)?;
     known_device(&api, &device).await?;
     let mut objects = objects(&api, &device, &path).await?;
@@ -82,6 +85,7 @@ pub(crate) async fn list_parameters(
 pub(crate) struct TreeQuery {
     /// The object with its final dot; without it: the whole model.
     #[serde(default)]
+    #[param(max_length = 256, pattern = r"^(?!\.)(?!.*\.\.)([^\s\u0000-\u001f\u007f-\u009f]*\.)?$")]
     path: String,
     /// How many objects below each other are shown.
     #[param(minimum = 0, maximum = 64, default = 64)]
@@ -93,7 +97,7 @@ pub(crate) struct TreeQuery {
 /// Values of secrets are `null`.
 #[utoipa::path(
     get, path = "/devices/{device}/tree", tag = "parameters",
-    params(("device" = String, Path, description = "The device's id; `%` in it is written `%25`"), TreeQuery),
+    params(DevicePath, TreeQuery),
     responses(
         (status = 200, description = "The object with what is below it", body = NodeDto),
         (status = 404, description = "There is no such device, or no such object was read"),

@@ -2,6 +2,7 @@ use acs_types::{DeviceId, SessionId};
 use axum::Json;
 use axum::extract::State;
 
+use super::path::{DevicePath, SessionPath};
 use crate::dto::{SessionDetailDto, SessionDto};
 use crate::extract::{PathId, QueryOf};
 use crate::page::{PageOf, PageQuery};
@@ -13,7 +14,7 @@ use crate::state::Api;
 /// Newest first. Sessions of a deleted device stay in its history.
 #[utoipa::path(
     get, path = "/devices/{device}/sessions", tag = "sessions",
-    params(("device" = String, Path, description = "The device's id; `%` in it is written `%25`"), PageQuery),
+    params(DevicePath, PageQuery),
     responses((status = 200, description = "A page of sessions", body = PageOf<SessionDto>)),
     security(("bearer" = ["read"])),
 )]
@@ -29,7 +30,7 @@ pub(crate) async fn list_sessions(
 /// Shows a session with its ladder of messages.
 #[utoipa::path(
     get, path = "/sessions/{session}", tag = "sessions",
-    params(("session" = String, Path, description = "The session's id: 32 hexadecimal digits")),
+    params(SessionPath),
     responses(
         (status = 200, description = "The session", body = SessionDetailDto),
         (status = 404, description = "There is no such session, or it is not over"),

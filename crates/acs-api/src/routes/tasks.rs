@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 
 use super::PREFIX;
 use super::devices::known_device;
+use super::path::{DevicePath, TaskPath};
 use crate::Limits;
 use crate::access::Caller;
 use crate::dto::{AskedSpec, AskedTask, CreatedTaskDto, NewTaskDto, TaskDto};
@@ -33,15 +34,22 @@ const KEY_CHARS_MAX: usize = 128;
 #[into_params(parameter_in = Query)]
 pub(crate) struct TaskQuery {
     /// States, separated by commas; without it: all.
-    #[param(example = "queued,sending")]
+    #[param(
+        pattern = "^(queued|sending|awaiting|unknown|done|failed|resolved_applied|resolved_not_applied|needs_operator|cancelled|expired|quarantined)(,(queued|sending|awaiting|unknown|done|failed|resolved_applied|resolved_not_applied|needs_operator|cancelled|expired|quarantined))*$",
+        example = "queued,sending"
+    )]
     state: Option<String>,
     /// Kinds, separated by commas; without it: all.
-    #[param(example = "set_values")]
+    #[param(
+        pattern = "^(get_values|set_values|get_names|refresh|add_object|delete_object|download|reboot|factory_reset|discover|set_credentials)(,(get_values|set_values|get_names|refresh|add_object|delete_object|download|reboot|factory_reset|discover|set_credentials))*$",
+        example = "set_values"
+    )]
     kind: Option<String>,
     /// How many items at most.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the page before; empty: the first page.
+    #[param(pattern = "^[A-Za-z0-9_-]*$")]
     after: Option<String>,
 }
 
@@ -91,7 +99,7 @@ impl WaitQuery {
 /// Newest first. Tasks of a deleted device stay in its history.
 #[utoipa::path(
     get, path = "/devices/{device}/tasks", tag = "tasks",
-    params(("device" = String, Path, description = "The device's id; `%` in it is written `%25`"), TaskQuery),
+    params(DevicePath, TaskQuery),
     responses((status = 200, description = "A page of tasks", body = PageOf<TaskDto>)),
     security(("bearer" = ["read"])),
 )]
@@ -113,9 +121,9 @@ pub(crate) async fn list_device_tasks(
 #[utoipa::path(
     post, path = "/devices/{device}/tasks", tag = "tasks",
     params(
-        ("device" = String, Path, description = "The device's id; `%` in it is written `%25`"),
+        DevicePath,
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters",
-            min_length = 1, max_length = 128),
+            min_length = 1, max_length = 128, pattern = "^[!-~]+$"),
         WaitQuery,
     ),
     request_body = NewTaskDto,
@@ -211,8 +219,8 @@ async fn with_file(api: &Api, spec: AskedSpec) -> Result<TaskSpec, Problem> {
 #[utoipa::path(
     get, path = "/devices/{device}/tasks/{task}", tag = "tasks",
     params(
-        ("device" = String, Path, description = "The device's id; `%` in it is written `%25`"),
-        ("task" = String, Path, description = "The task's id"),
+        DevicePath,
+        TaskPath,
         WaitQuery,
     ),
     responses(
@@ -235,8 +243,8 @@ pub(crate) async fn get_device_task(
 #[utoipa::path(
     post, path = "/devices/{device}/tasks/{task}/cancel", tag = "tasks",
     params(
-        ("device" = String, Path, description = "The device's id; `%` in it is written `%25`"),
-        ("task" = String, Path, description = "The task's id"),
+        DevicePath,
+        TaskPath,
     ),
     responses(
         (status = 200, description = "The task as it is now", body = TaskDto),
@@ -258,8 +266,8 @@ pub(crate) async fn cancel_device_task(
 #[utoipa::path(
     post, path = "/devices/{device}/tasks/{task}/retry", tag = "tasks",
     params(
-        ("device" = String, Path, description = "The device's id; `%` in it is written `%25`"),
-        ("task" = String, Path, description = "The task's id"),
+        DevicePath,
+        TaskPath,
     ),
     responses(
         (status = 200, description = "The task as it is now", body = TaskDto),
@@ -298,7 +306,7 @@ pub(crate) async fn list_tasks(
 /// Shows a task.
 #[utoipa::path(
     get, path = "/tasks/{task}", tag = "tasks",
-    params(("task" = String, Path, description = "The task's id"), WaitQuery),
+    params(TaskPath, WaitQuery),
     responses(
         (status = 200, description = "The task", body = TaskDto),
         (status = 404, description = "There is no such task"),
@@ -320,7 +328,7 @@ pub(crate) async fn get_task(
 /// One that may be on its way stays visible until its outcome is known.
 #[utoipa::path(
     post, path = "/tasks/{task}/cancel", tag = "tasks",
-    params(("task" = String, Path, description = "The task's id")),
+    params(TaskPath),
     responses(
         (status = 200, description = "The task as it is now", body = TaskDto),
         (status = 404, description = "There is no such task"),
@@ -341,7 +349,7 @@ pub(crate) async fn cancel_task(
 /// Puts a task that ended without success back into the queue.
 #[utoipa::path(
     post, path = "/tasks/{task}/retry", tag = "tasks",
-    params(("task" = String, Path, description = "The task's id")),
+    params(TaskPath),
     responses(
         (status = 200, description = "The task as it is now", body = TaskDto),
         (status = 404, description = "There is no such task"),

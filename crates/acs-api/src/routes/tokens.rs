@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 
+use super::path::TokenPath;
 use crate::access::{Caller, new_token};
 use crate::dto::{NewTokenDto, NewTokenReplyDto, TokenDto};
 use crate::extract::{JsonBody, PathId, QueryOf};
@@ -94,7 +95,7 @@ fn check(asked: &NewTokenDto) -> Result<(), Problem> {
 /// Deletes a token; it counts no more from the next request on.
 #[utoipa::path(
     delete, path = "/tokens/{token}", tag = "tokens",
-    params(("token" = String, Path, description = "The token's id, never its secret")),
+    params(TokenPath),
     responses(
         (status = 204, description = "It is deleted"),
         (status = 404, description = "There is no such token"),
@@ -107,7 +108,7 @@ pub(crate) async fn delete_token(
     PathId(token): PathId<TokenId>,
 ) -> Result<StatusCode, Problem> {
     let known = api.deps.store.tokens().await?.into_iter().find(|t| t.id == token);
-    let known = known.ok_or_else(|| Problem::not_found("token", &token))?;
+    let known = known.ok_or_else(Problem::no_such_token)?;
     api.audit(&caller, "token.delete", format!("tokens/{token}"), &format!("of {}", known.principal)).await?;
     api.deps.store.delete_token(&token).await?;
     Ok(StatusCode::NO_CONTENT)

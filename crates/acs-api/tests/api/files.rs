@@ -53,6 +53,7 @@ async fn bad_uploads_are_refused() {
         assert_eq!((reply.status.as_u16(), &reply.json["errors"][0]["field"]), (400, &json!(field)), "{query}");
     }
     assert_eq!(bench.send(upload("name=a", "x")).await.status, 400);
+    assert_eq!(bench.send(upload("name=a&file_type=firmware", "")).await.status, 422, "no bytes");
     for form in ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"] {
         let mut request = upload("name=a&file_type=firmware", "x");
         request.headers_mut().insert("Content-Type", form.parse().unwrap());

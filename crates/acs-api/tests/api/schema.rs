@@ -114,3 +114,18 @@ fn check_type(value: &Value, kind: &Value, place: &str) -> Result<(), String> {
     };
     if fits { Ok(()) } else { Err(format!("{place} is {value}, not {kind}")) }
 }
+
+#[test]
+fn the_examples_of_the_document_are_true() {
+    let schemas = DOCUMENT["components"]["schemas"].as_object().unwrap();
+    let examples = schemas.iter().flat_map(|(name, schema)| {
+        let many = schema["examples"].as_array().into_iter().flatten();
+        many.chain(schema.get("example")).map(move |example| (name, schema, example))
+    });
+    let mut count = 0;
+    for (name, schema, example) in examples {
+        check(example, schema, "").unwrap_or_else(|error| panic!("{name}: {error}"));
+        count += 1;
+    }
+    assert!(count >= 15, "{count}");
+}

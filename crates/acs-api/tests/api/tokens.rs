@@ -30,6 +30,9 @@ async fn a_token_is_made_used_and_deleted() {
     assert!(!format!("{kept:?}").contains(text), "only the hash is kept");
     let delete = async || bench.send(request(Method::DELETE, &format!("/tokens/{id}"), Some(Scope::Admin))).await;
     assert_eq!(delete().await.status, 204);
+    // P26: the secret in place of the id is not repeated.
+    let secret = bench.send(request(Method::DELETE, &format!("/tokens/{text}"), Some(Scope::Admin))).await;
+    assert!(secret.status == 404 && !secret.text.contains(text));
     assert_eq!(status_with(&bench, text).await, 401, "from the next request on");
     assert_eq!(delete().await.status, 404);
     let actions: Vec<_> = bench.audit().await.into_iter().map(|(_, action, _)| action).collect();
