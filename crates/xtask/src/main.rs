@@ -5,6 +5,7 @@
 mod catalogue;
 mod lint;
 mod process;
+mod promises;
 mod requirements;
 mod test;
 mod tidy;
@@ -31,7 +32,7 @@ enum Command {
     Tidy,
     /// Writes `crates/acs-api/openapi.json` from the code.
     Openapi,
-    /// Writes `docs/requirements.md` from what the tests cite.
+    /// Writes `docs/requirements.md` and `docs/promises.md` from what the tests cite.
     Requirements,
     /// Writes the data-model facts of `cwmp-model` from the published tables.
     Catalogue {
@@ -56,7 +57,7 @@ fn run() -> anyhow::Result<()> {
         Command::Lint => lint::run(),
         Command::Tidy => tidy::run(),
         Command::Openapi => process::cargo(&["run", "--quiet", "--package", "acs-api", "--example", "openapi"]),
-        Command::Requirements => requirements::write(),
+        Command::Requirements => requirements::write().and_then(|()| promises::write()),
         Command::Catalogue { source } => catalogue::generate(&source, &process::root().join("crates/cwmp-model/facts")),
     }
 }

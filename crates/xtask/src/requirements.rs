@@ -101,18 +101,28 @@ fn waiting() -> anyhow::Result<BTreeMap<u16, String>> {
 /// Number → the files whose tests cite it.
 fn held() -> anyhow::Result<BTreeMap<u16, BTreeSet<String>>> {
     let mut held: BTreeMap<u16, BTreeSet<String>> = BTreeMap::new();
+    for (name, text) in test_files()? {
+        for number in cited(&text) {
+            held.entry(number).or_default().insert(name.clone());
+        }
+    }
+    Ok(held)
+}
+
+/// The files that have tests, by name, with the part that is tests.
+pub(crate) fn test_files() -> anyhow::Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
     for folder in ["crates", "tests"] {
         for file in rust_files(&root().join(folder))? {
             let name = file.strip_prefix(root()).unwrap_or(&file).to_string_lossy().into_owned();
             if name.starts_with("crates/xtask") {
                 continue;
             }
-            for number in cited(test_text(&name, &fs::read_to_string(&file)?)) {
-                held.entry(number).or_default().insert(name.clone());
-            }
+            let text = fs::read_to_string(&file)?;
+            files.push((name.clone(), test_text(&name, &text).to_owned()));
         }
     }
-    Ok(held)
+    Ok(files)
 }
 
 /// The part of a file that is tests.

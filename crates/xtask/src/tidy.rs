@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 use crate::process::root;
-use crate::requirements;
+use crate::{promises, requirements};
 
 /// Crates that are pure: they read no clock, open no socket, draw no random number, await nothing.
 const PURE: [&str; 4] = ["cwmp-model", "cwmp-codec", "cwmp-session", "acs-planner"];
@@ -29,6 +29,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     foreign_words(&mut problems)?;
     documents(&mut problems);
     problems.extend(requirements::problems()?);
+    problems.extend(promises::problems()?);
     if problems.is_empty() {
         println!("tidy: all clean");
         return Ok(());
