@@ -5,6 +5,7 @@
 mod cli;
 mod config;
 mod ctl;
+mod failpoints;
 mod keys;
 mod roles;
 mod settings;
@@ -20,6 +21,9 @@ use config::DevConfig;
 const EXIT_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
+    if let Err(problem) = failpoints::arm() {
+        return refuse(&problem);
+    }
     match Arguments::parse().command {
         Command::Dev(options) => match options.settings().map(DevConfig::from_settings) {
             Ok(Ok(config)) => finish(roles::dev::run(config)),

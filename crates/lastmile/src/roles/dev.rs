@@ -20,7 +20,8 @@ use acs_store_embedded::{Embedded, EventRetention, Options};
 use acs_telemetry::{BuildInfo, Health, Impact, Metrics};
 use acs_types::Scope;
 use anyhow::Context;
-use lastmile_fleet::Fleet;
+use cwmp_session::auth::Password;
+use lastmile_fleet::{DeviceCredentials, Fleet, FleetConfig, Trust};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,6 +34,8 @@ use crate::keys;
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the health of the store is looked at.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
+/// How long simulated devices may finish their sessions at a stop.
+const FLEET_GRACE: Duration = Duration::from_secs(5);
 /// Who the first administrator is in the audit log.
 const ADMINISTRATOR: &str = "admin";
 
@@ -61,7 +64,7 @@ async fn serve(config: DevConfig) -> anyhow::Result<()> {
     });
     parts.health.drain();
     if let Some(fleet) = fleet {
-        fleet.shutdown().await;
+        fleet.shutdown(FLEET_GRACE).await;
     }
     shutdown.cancel();
     services.front.wait().await;
@@ -344,10 +347,15 @@ async fn start_fleet(config: &DevConfig, cwmp: SocketAddr) -> anyhow::Result<Opt
         return Ok(None);
     }
     let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let mut fleet = lastmile_fleet::FleetConfig::new(format!("{scheme}://{}/", reachable(cwmp)), config.fleet_devices);
+    let mut fleet = FleetConfig::new(format!("{scheme}://{}/", reachable(cwmp)));
+    fleet.devices = config.fleet_devices;
     fleet.periodic = config.fleet_periodic;
-    fleet.credentials = config.shared_credentials.as_ref().map(|(user, secret)| (user.clone(), secret.reveal().to_owned()));
-    fleet.accept_any_certificate = true;
+    if let Some((username, secret)) = &config.shared_credentials {
+        let password = Password::new(secret.reveal());
+        fleet.credentials = DeviceCredentials::Shared { username: username.clone(), password };
+    }
+    // The devices and their ACS are one process.
+    fleet.trust = Trust::Anybody;
     Ok(Some(Fleet::start(fleet).await?))
 }
 

@@ -1,0 +1,50 @@
+//! What the tests stand on.
+
+pub(crate) mod api;
+pub(crate) mod cpe;
+pub(crate) mod events;
+pub(crate) mod judge;
+pub(crate) mod server;
+
+use std::time::Duration;
+
+use lastmile_fleet::{DeviceHandle, FleetConfig, RetryRule};
+use tokio::time::Instant;
+
+pub(crate) use api::{Api, Reply};
+pub(crate) use server::{Options, Server};
+
+/// The longest wait for something that takes moments; a debug build on a busy machine is slow.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// Devices that come back quickly after everything.
+pub(crate) fn fleet_config(server: &Server, devices: usize, seed: u64) -> FleetConfig {
+    let mut config = FleetConfig::new(server.acs_url());
+    config.devices = devices;
+    config.seed = seed;
+    config.boot_time = Duration::from_millis(200);
+    config.retry = RetryRule::After(Duration::from_millis(200));
+    config.honour_retry_after = false;
+    config
+}
+
+/// The id of a device in the API.
+pub(crate) fn id_of(device: &DeviceHandle) -> String {
+    acs_types::DeviceId::of(&device.identity()).to_string()
+}
+
+/// Waits until `is_so` gives something; panics with `what` when it takes too long.
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    limit: Duration,
+    mut is_so: impl FnMut() -> F,
+) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = is_so().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}: not within {limit:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
