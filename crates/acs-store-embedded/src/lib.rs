@@ -10,6 +10,9 @@
 //! - Below the disk reserve writes are refused before the engine is touched (`space`); after a write error the engine is
 //!   opened anew in place (`slot`).
 //!
+//! What bounds it: events go by [`EventRetention`], refused Informs by their number; sessions, faults and final tasks stay until
+//! somebody calls `drop_history`; the audit log stays.
+//!
 //! Where to start: [`Embedded::open`], then `committer`. Why fjall: `docs/001-engine.md`.
 
 mod access;
