@@ -1,5 +1,6 @@
 //! The event log as it is and as it grows.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -77,7 +78,7 @@ pub(super) async fn list(ctl: &Ctl, args: EventsArgs) -> Result<(), Failure> {
     }
     let limit = args.limit.unwrap_or(if args.follow { u64::MAX } else { LIMIT_DEFAULT });
     let mut count = 0;
-    read(ctl, &query, args.follow, |event| {
+    read(ctl, &query, args.follow, go_on, |event| {
         if count == limit {
             let last = event["position"].as_u64().unwrap_or(0).saturating_sub(1);
             ctl.out.note(&format!("There are more: --after {last} goes on, --limit N shows so many."));
@@ -86,7 +87,7 @@ pub(super) async fn list(ctl: &Ctl, args: EventsArgs) -> Result<(), Failure> {
         show(ctl, &event)?;
         count += 1;
         // A stream that is followed does not wait for one more.
-        Ok(if args.follow && count == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok(until(args.follow && count == limit))
     })
     .await
 }
@@ -103,7 +104,7 @@ pub(super) async fn watch(ctl: &Ctl, args: WatchArgs) -> Result<(), Failure> {
         match ctl.client.get(&["tasks", &what], &Query::new()).await {
             Err(Failure::NotFound(_)) => {}
             Err(other) => return Err(other),
-            Ok(task) => return watch_task(ctl, task).await,
+            Ok(_) => return watch_task(ctl, &what).await,
         }
     }
     query.push(("device", resolve::device_id(&ctl.client, &what).await?));
@@ -111,7 +112,7 @@ pub(super) async fn watch(ctl: &Ctl, args: WatchArgs) -> Result<(), Failure> {
 }
 
 async fn follow(ctl: &Ctl, query: &Query) -> Result<(), Failure> {
-    read(ctl, query, true, |event| show(ctl, &event).map(ControlFlow::Continue)).await
+    read(ctl, query, true, go_on, |event| show(ctl, &event).map(ControlFlow::Continue)).await
 }
 
 /// Whether it may be a task's id: 26 characters of base32.
@@ -119,73 +120,90 @@ fn is_task_id(text: &str) -> bool {
     text.len() == 26 && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7')) && text.parse::<TaskId>().is_ok()
 }
 
-/// Shows each state of a task up to its last.
-async fn watch_task(ctl: &Ctl, task: Value) -> Result<(), Failure> {
-    let (device, id) = (text(&task, "device_id"), text(&task, "id"));
-    // The log is read from its beginning for this device's transitions, so that none is missed between two calls.
+/// Shows where a task stands and each change up to its last.
+async fn watch_task(ctl: &Ctl, task: &str) -> Result<(), Failure> {
     let types = EventType::TaskTransition.as_str().to_owned();
-    let query = vec![("type", types), ("device", device), ("after", "0".to_owned())];
-    let mut last = String::new();
-    if !task_text::is_final(&task) {
-        read(ctl, &query, true, |event| {
-            if event["data"]["task_id"] != task["id"] {
-                return Ok(ControlFlow::Continue(()));
-            }
-            show(ctl, &event)?;
-            last = text(&event["data"], "to");
-            Ok(if is_final_state(&last) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })
-        .await?;
-    }
-    let task = ctl.client.get(&["tasks", &id], &Query::new()).await?;
-    if last.is_empty() {
-        ctl.done(&task_text::state(&task), &task)?;
-    }
+    let shown = Cell::new(0);
+    // The task is looked at whenever the stream has been opened: what happened before that is in it, the rest in the stream.
+    let look = async || {
+        let now = ctl.client.get(&["tasks", task], &Query::new()).await?;
+        let is_news = revision(&now) > shown.get();
+        if is_news {
+            shown.set(revision(&now));
+            if ctl.out.is_json() { ctl.out.json_line(&now)? } else { ctl.out.text(&task_text::state(&now))? }
+        }
+        Ok(until(task_text::is_final(&now)))
+    };
+    let device = text(&ctl.client.get(&["tasks", task], &Query::new()).await?, "device_id");
+    let query = vec![("type", types), ("device", device)];
+    read(ctl, &query, true, look, |event| {
+        let data = &event["data"];
+        if data["task_id"] != task || revision(data) <= shown.get() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        shown.set(revision(data));
+        show(ctl, &event)?;
+        Ok(until(is_final_state(data["to"].as_str().unwrap_or_default())))
+    })
+    .await?;
+    let task = ctl.client.get(&["tasks", task], &Query::new()).await?;
     task_text::judge(&task)
+}
+
+fn until(is_enough: bool) -> ControlFlow<()> {
+    if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+fn revision(of: &Value) -> u64 {
+    of["revision"].as_u64().unwrap_or(0)
 }
 
 fn is_final_state(name: &str) -> bool {
     !matches!(name, "queued" | "sending" | "awaiting" | "unknown")
 }
 
+/// Nothing to do when a stream has been opened.
+async fn go_on() -> Result<ControlFlow<()>, Failure> {
+    Ok(ControlFlow::Continue(()))
+}
+
 /// Hands each event to `take` until it says that it is enough, or the log ends and is not followed. A stream that breaks
-/// off is opened again where it ended.
+/// off is opened again where it ended. `opened` is asked each time one has been opened.
 async fn read(
     ctl: &Ctl,
     query: &Query,
     follow: bool,
+    mut opened: impl AsyncFnMut() -> Result<ControlFlow<()>, Failure>,
     mut take: impl FnMut(Value) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
     let mut last: Option<String> = None;
     let mut heard = Instant::now();
     let mut is_first = true;
     loop {
-        let mut end = None;
-        match ctl.client.stream(query, last.as_deref()).await {
+        let end = match ctl.client.stream(query, last.as_deref()).await {
             Ok(response) => {
                 heard = Instant::now();
-                let read = read_once(ctl, response, |event| {
+                if opened().await?.is_break() {
+                    return Ok(());
+                }
+                let end = read_once(ctl, response, |event| {
+                    heard = Instant::now();
                     last.clone_from(&event.id);
                     let event = serde_json::from_str(&event.data).map_err(|error| ctl.client.strange(error))?;
                     take(event)
                 });
-                match read.await? {
-                    End::Enough => return Ok(()),
-                    End::Closed if !follow => return Ok(()),
-                    End::Closed => heard = Instant::now(),
-                    End::Broken(failure) => end = Some(failure),
-                }
+                end.await?
             }
             Err(failure) if is_first || !failure.is_passing() => return Err(failure),
-            Err(failure) => end = Some(failure),
-        }
+            Err(failure) => End::Broken(failure),
+        };
         is_first = false;
-        if let Some(failure) = end
-            && heard.elapsed() >= PATIENCE
-        {
-            return Err(failure);
+        match end {
+            End::Enough => return Ok(()),
+            End::Closed if !follow => return Ok(()),
+            End::Broken(failure) if heard.elapsed() >= PATIENCE => return Err(failure),
+            End::Closed | End::Broken(_) => tokio::time::sleep(PAUSE).await,
         }
-        tokio::time::sleep(PAUSE).await;
     }
 }
 
