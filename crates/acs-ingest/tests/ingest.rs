@@ -1,4 +1,5 @@
 //! The projection of the log: the same state whatever is repeated and wherever it is split or killed (P7, P8, P9).
+#![allow(clippy::unwrap_used, reason = "a test stops where something does not hold")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! From tasks and a device to the requests of a session, in words.
+#![allow(clippy::unwrap_used, reason = "a test stops where something does not hold")]
 
 #[path = "support/cpe.rs"]
 mod cpe;
@@ -167,7 +168,7 @@ impl Bench {
     }
 
     fn the_task(&self) -> &Task {
-        self.ended.first().or(self.open.first()).unwrap()
+        self.ended.first().or_else(|| self.open.first()).unwrap()
     }
 
     fn expect(&self, expected: &Expect) {

@@ -1,5 +1,6 @@
 //! The process is killed between any two steps (F1, F3, F5): a panic at each failpoint, then another process over the same
 //! stores.
+#![allow(clippy::unwrap_used, reason = "a test stops where something does not hold")]
 
 mod support;
 

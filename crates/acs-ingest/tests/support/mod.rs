@@ -1,5 +1,5 @@
 //! Records, a provisioning that only listens, and the state of a store to compare.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,10 @@
 //! A CPE that answers requests from a tree, and misbehaves where a test says so.
-#![allow(dead_code, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "each test uses a part of it, and stops where something does not hold"
+)]
 
 use cwmp_codec::{
     AcsRequest, AddObjectResponse, CpeResponse, DeleteObjectResponse, DownloadResponse, Fault,

@@ -1,5 +1,10 @@
 //! Tasks for the tests.
-#![allow(dead_code, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "each test uses a part of it, and stops where something does not hold"
+)]
 
 use acs_types::{
     AttemptReason, DeviceId, DownloadSource, DownloadSpec, FileType, Origin, Secret, SessionId, SetValue, Task, TaskId,

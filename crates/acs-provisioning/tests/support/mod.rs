@@ -1,5 +1,5 @@
 //! The service over the stores in memory, a front-end by hand, and a CPE.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 #[path = "../../../acs-planner/tests/support/cpe.rs"]
 pub mod cpe;
