@@ -106,6 +106,8 @@ pub(crate) enum Access {
     Public,
     /// A token with this scope.
     Needs(Scope),
+    /// It does not say what it needs.
+    Nobody,
 }
 
 /// What each route needs, by path template and method.
@@ -116,8 +118,8 @@ impl AccessTable {
     /// From the document; `public` routes are added to it.
     pub(crate) fn new(document: &OpenApi, public: &[&str]) -> Self {
         let of_item = |item: &PathItem| {
-            let declared = |(method, operation)| Some((method, declared_access(operation)?));
-            operations(item).into_iter().filter_map(declared).collect()
+            let declared = |(method, operation)| (method, declared_access(operation).unwrap_or(Access::Nobody));
+            operations(item).into_iter().map(declared).collect()
         };
         let mut table: HashMap<_, _> =
             document.paths.paths.iter().map(|(path, item)| (path.clone(), of_item(item))).collect();
@@ -127,14 +129,12 @@ impl AccessTable {
         Self(table)
     }
 
-    /// `None`: the path does not take this method.
+    /// `None`: the path is known and has no such method.
     fn access(&self, path: &str, method: &Method) -> Option<Access> {
+        // The router answers HEAD by the handler of GET.
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
-        self.0.get(path)?.iter().find(|(method, _)| method == wanted).map(|(_, access)| *access)
-    }
-
-    fn knows(&self, path: &str) -> bool {
-        self.0.contains_key(path)
+        let Some(methods) = self.0.get(path) else { return Some(Access::Nobody) };
+        methods.iter().find(|(method, _)| method == wanted).map(|(_, access)| *access)
     }
 }
 
@@ -170,9 +170,9 @@ pub(crate) async fn checked(State(api): State<Api>, mut request: Request, next: 
     let scope = match api.access.access(path.as_str(), request.method()) {
         Some(Access::Public) => return next.run(request).await,
         Some(Access::Needs(scope)) => scope,
-        // The path is known and does not take the method: the router says so.
-        None if api.access.knows(path.as_str()) => return next.run(request).await,
-        None => return Problem::no_such_route(path.as_str()).into_response(),
+        Some(Access::Nobody) => return Problem::no_such_route(path.as_str()).into_response(),
+        // The router says that the path does not take this method.
+        None => return next.run(request).await,
     };
     match authenticate(&api, request.headers()).await {
         Ok(caller) if caller.scopes.contains(&scope) => {
@@ -234,6 +234,29 @@ mod tests {
         for text in ["", "with space", "ä-umlaut-umlaut-umlaut", &"x".repeat(TOKEN_CHARS_MAX + 1)] {
             assert!(matches!(configured_token("admin", text, scopes, true), Err(EnsureTokenError::Unusable)));
         }
+    }
+
+    #[test]
+    fn a_route_that_does_not_say_what_it_needs_is_served_to_nobody() {
+        // P23
+        let document: OpenApi = serde_json::from_value(serde_json::json!({
+            "openapi": "3.1.0", "info": {"title": "", "version": ""},
+            "paths": {"/a": {
+                "get": {"responses": {}},
+                "post": {"responses": {}, "security": [{"bearer": ["reed"]}]},
+                "patch": {"responses": {}, "security": [{"other": ["read"]}]},
+                "delete": {"responses": {}, "security": [{"bearer": ["write"]}]},
+            }},
+        }))
+        .unwrap();
+        let table = AccessTable::new(&document, &["/probe"]);
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::PATCH] {
+            assert_eq!(table.access("/a", &method), Some(Access::Nobody), "{method}");
+        }
+        assert_eq!(table.access("/a", &Method::DELETE), Some(Access::Needs(Scope::Write)));
+        assert_eq!(table.access("/a", &Method::PUT), None);
+        assert_eq!(table.access("/b", &Method::GET), Some(Access::Nobody));
+        assert_eq!(table.access("/probe", &Method::HEAD), Some(Access::Public));
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl Api {
     pub(crate) async fn emit(&self, device: Option<DeviceId>, subscriber_id: String, body: EventBody) {
         // Held over the append, so that numbers stand in the log in their order (P10).
         let mut seq = self.emitter_seq.lock().await;
+        *seq += 1;
         let record = EventRecord {
             event_id: EventId::from_bytes(rand::random()),
             device,
@@ -46,14 +47,14 @@ impl Api {
             position: Position::default(),
             occurred_at: now(),
             emitter: self.config.emitter.clone(),
-            emitter_seq: *seq + 1,
+            emitter_seq: *seq,
             late: false,
             body,
         };
         let appended = self.deps.events.append_unawaited(vec![record]).await;
         // Where it is not known whether the log took it, the number is not used for another record.
-        if matches!(appended, Ok(()) | Err(AppendError::Unavailable(_))) {
-            *seq += 1;
+        if matches!(appended, Err(AppendError::NoSpace(_) | AppendError::TooLarge { .. })) {
+            *seq -= 1;
         }
         if let Err(error) = appended {
             tracing::warn!(%error, "an event of the API could not be appended; the store has it");

@@ -8,7 +8,8 @@
 //! - What a route needs is what its OpenAPI entry says; a route that says nothing is served to nobody (P23).
 //! - A change is made only after its audit record is durable (P27).
 //! - Only the types in `dto` go over the wire; none of them lets a secret through (P26).
-//! - A front page for probes (`/health/live`, `/health/ready`) needs no token; everything with data does.
+//! - Health and the OpenAPI document need no token; everything with data does.
+//! - A change that has begun goes on to its end, whether or not the caller still listens.
 //!
 //! Where to start: [`ApiService`], then `routes`.
 

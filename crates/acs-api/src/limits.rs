@@ -104,22 +104,31 @@ fn take(semaphore: &Arc<Semaphore>, refusal: &str) -> Result<OwnedSemaphorePermi
     Arc::clone(semaphore).try_acquire_owned().map_err(|_| Problem::overloaded(refusal))
 }
 
-/// Runs a request within its limits: how many at a time, how long, and a panic ends this request alone (P20).
+/// Runs a request within its limits: how many at a time, how long, and a panic ends this request alone (P20). What changes
+/// something goes on to its end also when the caller has gone away.
 pub(crate) async fn within_limits(State(api): State<Api>, request: Request, next: Next) -> Response {
     // Probes are answered also when nothing else is: a busy server is not a dead one.
     let is_probe = request.uri().path().ends_with("/health/live") || request.uri().path().ends_with("/health/ready");
-    let _permit = match take(&api.permits.requests, "too many requests at once") {
+    let permit = match take(&api.permits.requests, "too many requests at once") {
         Ok(permit) => Some(permit),
         Err(_) if is_probe => None,
         Err(problem) => return problem.into_response(),
     };
     let allowed = time_allowed(&api.config.limits, &request);
-    let run = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(allowed, run).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => Problem::internal(&"a handler panicked").into_response(),
-        Err(_) => Problem::timeout(allowed).into_response(),
+    let only_reads = request.method().is_safe();
+    let run = async move {
+        let _held = permit;
+        let run = AssertUnwindSafe(next.run(request)).catch_unwind();
+        match tokio::time::timeout(allowed, run).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(_)) => Problem::internal(&"a handler panicked").into_response(),
+            Err(_) => Problem::timeout(allowed).into_response(),
+        }
+    };
+    if only_reads {
+        return run.await;
     }
+    tokio::spawn(run).await.unwrap_or_else(|error| Problem::internal(&error).into_response())
 }
 
 fn time_allowed(limits: &Limits, request: &Request) -> Duration {

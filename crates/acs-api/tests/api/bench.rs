@@ -208,11 +208,19 @@ pub(crate) struct FakeProvisioning {
     pub(crate) audits: Mutex<Vec<String>>,
     pub(crate) wake_hangs: AtomicBool,
     pub(crate) wake_panics: AtomicBool,
+    /// Creating a task takes a tenth of a second.
+    pub(crate) is_slow: AtomicBool,
 }
 
 impl FakeProvisioning {
     fn new(store: Arc<MemoryStore>) -> Self {
-        Self { store, audits: Mutex::default(), wake_hangs: false.into(), wake_panics: false.into() }
+        Self {
+            store,
+            audits: Mutex::default(),
+            wake_hangs: false.into(),
+            wake_panics: false.into(),
+            is_slow: false.into(),
+        }
     }
 
     /// Puts a task into another state.
@@ -275,6 +283,9 @@ impl Provisioning for FakeProvisioning {
 
     async fn enqueue(&self, request: EnqueueRequest) -> Result<EnqueueReply, ServiceError> {
         self.note_audit().await;
+        if self.is_slow.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         let id = TaskId::of(&request.principal, &request.device, &request.key);
         if let Some(task) = self.store.task(&request.device, &id).await.map_err(failed)? {
             if task.body_sha256 != request.body_sha256 {

@@ -103,3 +103,18 @@ async fn metrics_name_routes_and_never_ids() {
     assert!(reply.text.contains(r#"route="none",status="404""#));
     assert!(!reply.text.contains("canary") && !reply.text.contains(&task));
 }
+
+#[tokio::test]
+async fn a_caller_that_goes_away_breaks_nothing_off() {
+    // P1: what was audited is done.
+    let bench = Bench::new().await;
+    let device = bench.add_device(2).await;
+    bench.provisioning.is_slow.store(true, Ordering::Relaxed);
+    let body = json!({"kind": "reboot"});
+    let path = format!("/devices/{device}/tasks");
+    let gone = tokio::time::timeout(Duration::from_millis(30), bench.post_with_key(&path, "key", &body)).await;
+    assert!(gone.is_err(), "the caller did not wait");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let tasks = bench.get(&path).await;
+    assert_eq!((tasks.json["items"].as_array().unwrap().len(), bench.audit().await.len()), (1, 1));
+}
