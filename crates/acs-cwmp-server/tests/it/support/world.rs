@@ -4,10 +4,11 @@ use std::time::Duration;
 use acs_cwmp_server::{
     Clock, Config, CpeAuth, CpeAuthScheme, FrontEnd, Metrics, Peer, Services, Stop, serve_connection,
 };
-use acs_events::MemoryEventLog;
+use acs_events::{AppendError, EventLog, LogPosition, LoggedEvent, MemoryEventLog, ReadError};
 use acs_keyring::KeyRing;
 use acs_store::memory::MemorySessionCache;
 use acs_types::{EventBody, EventRecord, SessionRecord};
+use async_trait::async_trait;
 
 use super::Cpe;
 use super::provisioning::{FakeProvisioning, shared};
@@ -30,20 +31,29 @@ impl World {
 
     pub(crate) fn with(scheme: CpeAuthScheme, change: impl FnOnce(&mut Config)) -> Self {
         let (provisioning, events) = (shared(), Arc::new(MemoryEventLog::new()));
-        Self::build(scheme, change, provisioning, events, Arc::new(MemorySessionCache::new()), "test-1")
+        let log = Arc::clone(&events) as _;
+        Self::build(scheme, change, provisioning, (events, log), Arc::new(MemorySessionCache::new()), "test-1")
+    }
+
+    /// One whose event log never answers.
+    pub(crate) fn with_stuck_log() -> Self {
+        let (provisioning, events) = (shared(), Arc::new(MemoryEventLog::new()));
+        let log = (events, Arc::new(StuckLog) as _);
+        Self::build(CpeAuthScheme::Open, |_| {}, provisioning, log, Arc::new(MemorySessionCache::new()), "test-1")
     }
 
     /// Another front-end of the same deployment, with a memory of its own: one that was started after a kill -9.
     pub(crate) fn restarted(&self, scheme: CpeAuthScheme) -> Self {
         let cache = Arc::new(MemorySessionCache::new());
-        Self::build(scheme, |_| {}, Arc::clone(&self.provisioning), Arc::clone(&self.events), cache, "test-2")
+        let log = (Arc::clone(&self.events), Arc::clone(&self.events) as _);
+        Self::build(scheme, |_| {}, Arc::clone(&self.provisioning), log, cache, "test-2")
     }
 
     fn build(
         scheme: CpeAuthScheme,
         change: impl FnOnce(&mut Config),
         provisioning: Arc<FakeProvisioning>,
-        events: Arc<MemoryEventLog>,
+        (events, log): (Arc<MemoryEventLog>, Arc<dyn EventLog>),
         cache: Arc<MemorySessionCache>,
         emitter: &str,
     ) -> Self {
@@ -53,7 +63,7 @@ impl World {
         change(&mut config);
         let services = Services {
             provisioning: Arc::clone(&provisioning) as _,
-            events: Arc::clone(&events) as _,
+            events: log,
             cache: Arc::clone(&cache) as _,
             keys: Arc::new(KeyRing::from_key("k", &[3; 32])),
         };
@@ -112,5 +122,35 @@ impl World {
         let text = self.metrics.exposition();
         let found = text.lines().find_map(|l| l.strip_prefix(&wanted));
         found.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+}
+
+/// Takes everything and answers nothing.
+struct StuckLog;
+
+#[async_trait]
+impl EventLog for StuckLog {
+    async fn append(&self, _records: Vec<EventRecord>) -> Result<(), AppendError> {
+        std::future::pending().await
+    }
+
+    async fn append_unawaited(&self, _records: Vec<EventRecord>) -> Result<(), AppendError> {
+        std::future::pending().await
+    }
+
+    async fn read(&self, _after: LogPosition, _limit: usize) -> Result<Vec<LoggedEvent>, ReadError> {
+        std::future::pending().await
+    }
+
+    async fn end(&self) -> Result<LogPosition, ReadError> {
+        std::future::pending().await
+    }
+
+    async fn start(&self) -> Result<LogPosition, ReadError> {
+        std::future::pending().await
+    }
+
+    async fn changed(&self, _after: LogPosition) {
+        std::future::pending::<()>().await;
     }
 }
