@@ -62,12 +62,15 @@ impl Connection {
     /// Address and token: as given, else as a running `lastmile dev` left them.
     fn endpoints(&self) -> Result<(String, Option<Secret>), Failure> {
         let left = Endpoints::read(&self.data_dir);
-        match (&self.api, left) {
+        // A variable of the environment that is set to nothing is not set.
+        let api = self.api.as_deref().filter(|api| !api.is_empty());
+        let token = self.token.clone().filter(|token| !token.is_empty());
+        match (api, left) {
             (Some(api), left) => {
                 let same = left.filter(|left| left.api == api.trim_end_matches('/'));
-                Ok((api.clone(), self.token.clone().or(same.map(|left| Secret::new(left.token)))))
+                Ok((api.to_owned(), token.or_else(|| same.map(|left| Secret::new(left.token)))))
             }
-            (None, Some(left)) => Ok((left.api, Some(self.token.clone().unwrap_or(Secret::new(left.token))))),
+            (None, Some(left)) => Ok((left.api, Some(token.unwrap_or_else(|| Secret::new(left.token))))),
             (None, None) => Err(Failure::Unreachable(format!(
                 "no server is known: no `lastmile dev` runs on `{}`; start one, give its folder with --data-dir, or \
                  give --api URL and --token TOKEN (or LASTMILE_API and LASTMILE_TOKEN)",
@@ -448,9 +451,65 @@ mod tests {
         };
         let left = "http://127.0.0.1:7557".to_owned();
         assert_eq!(found(None, None), (left.clone(), Some("left".to_owned())));
+        assert_eq!(found(Some(""), Some("")), found(None, None));
         assert_eq!(found(None, Some("mine")), (left.clone(), Some("mine".to_owned())));
         assert_eq!(found(Some("http://127.0.0.1:7557"), None), (left, Some("left".to_owned())));
         // P26: the token of one server is not shown to another.
         assert_eq!(found(Some("http://other:7557"), None), ("http://other:7557".to_owned(), None));
+    }
+
+    fn client(api: &str) -> Client {
+        Client::new(&connection(std::path::Path::new("/nonexistent"), Some(api), Some("canary"))).unwrap()
+    }
+
+    /// Answers one request after the other, each on its own connection, `None` by closing it; gives what was asked.
+    async fn serve(listener: tokio::net::TcpListener, answers: Vec<Option<&'static str>>) -> Vec<String> {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut requests = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"}") {
+                let mut part = [0; 4096];
+                let count = stream.read(&mut part).await.unwrap();
+                assert_ne!(count, 0, "the request broke off");
+                request.extend_from_slice(&part[..count]);
+            }
+            requests.push(String::from_utf8(request).unwrap());
+            let Some(answer) = answer else { continue };
+            let length = answer.len();
+            let head = format!("HTTP/1.1 202 Accepted\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            stream.write_all(format!("{head}{answer}").as_bytes()).await.unwrap();
+        }
+        requests
+    }
+
+    #[tokio::test]
+    async fn a_creation_whose_answer_is_lost_is_repeated_with_its_key() {
+        // P5, P22
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let api = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(serve(listener, vec![None, Some("no JSON"), Some(r#"{"id": "t"}"#)]));
+        let body = json!({"kind": "reboot"});
+        let task = client(&api).create(&["devices", "d", "tasks"], &body, "the-key", Duration::ZERO).await.unwrap();
+        assert_eq!(task["id"], "t");
+        let requests = server.await.unwrap();
+        assert_eq!(requests.len(), 3);
+        for request in requests {
+            assert!(request.contains("idempotency-key: the-key\r\n"), "{request}");
+            assert!(request.contains("authorization: Bearer canary\r\n"), "{request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_server_and_a_silent_one_are_told_apart() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let api = format!("http://{}", listener.local_addr().unwrap());
+        let silent = client(&api).get(&["devices"], &Query::new()).await.unwrap_err();
+        assert!(matches!(&silent, Failure::Server(text) if text.contains("--timeout")), "{silent}");
+        drop(listener);
+        let away = client(&api).get(&["devices"], &Query::new()).await.unwrap_err();
+        assert!(matches!(&away, Failure::Unreachable(text) if text.contains("lastmile dev")), "{away}");
+        assert!(!format!("{silent}{away}").contains("canary"), "P26");
     }
 }

@@ -115,9 +115,11 @@ pub(super) async fn wake(ctl: &Ctl, device: &str) -> Result<(), Failure> {
         NONE => outcome.clone(),
         reason => format!("{outcome}: {reason}"),
     };
-    ctl.done(&told, &wake)?;
     if matches!(outcome.as_str(), "accepted" | "busy") {
-        return Ok(());
+        return ctl.done(&told, &wake);
+    }
+    if ctl.out.is_json() {
+        ctl.out.json(&wake)?;
     }
     Err(Failure::NotDone(format!("{id} was not woken: {told}")))
 }

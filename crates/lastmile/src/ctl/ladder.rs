@@ -91,7 +91,7 @@ fn facts(session: &Session) -> String {
         let _ = write!(text, "; try {} of the device", session.retry_count + 1);
     }
     if session.resume > 0 {
-        let _ = write!(text, "; went on {} times without its snapshot", session.resume);
+        let _ = write!(text, "; resumed without its snapshot: {}", session.resume);
     }
     text.push_str(if session.complete { "\n" } else { "; not all of it was seen by one server\n" });
     text
@@ -108,7 +108,7 @@ fn heading(phase: &str) -> String {
 fn line(exchange: &Exchange, started_at: &str) -> String {
     let offset = micros(started_at, &exchange.at) / 1000.0;
     let message = printable(&exchange.message);
-    let shaft = "-".repeat(LANE.saturating_sub(message.chars().count() + 5).max(1));
+    let shaft = "-".repeat(LANE.saturating_sub(message.chars().count() + 4).max(1));
     let arrow = if exchange.from_cpe { format!(" {message} {shaft}> ") } else { format!(" <{shaft} {message} ") };
     let task = exchange.task_id.as_ref().map(|task| format!("  task {}", printable(task)));
     format!("{offset:>10.1}  |{arrow:LANE$}|{:>10}{}", exchange.bytes, task.unwrap_or_default())
@@ -162,7 +162,28 @@ mod tests {
 
     #[test]
     fn a_session_is_drawn_with_its_five_steps() {
-        expect![[r#""#]].assert_eq(&drawn(session()));
+        expect![[r#"
+            Session 000102030405060708090a0b0c0d0e0f of 00AABB-IGD-000001
+            completed in 100.2 ms, begun 2026-01-31T12:00:00.000000Z
+            CWMP 1.2 over TLS from 192.0.2.7, proved by: device, served by host.dev.1
+            events: 2 PERIODIC, 6 CONNECTION REQUEST
+
+                    ms  CPE                                          ACS     bytes
+                        1 initiation
+                   0.0  | Inform ------------------------------------> |      2048
+                        2 authentication
+                   1.0  | <--------------------------------------- 401 |         0
+                        3 identification
+                  12.0  | Inform ------------------------------------> |      2048
+                  20.0  | <---------------------------- InformResponse |       512
+                        4 tasks
+                  40.0  | empty -------------------------------------> |         0
+                  41.0  | <------------------------ SetParameterValues |      1210  task abcdefghijklmnopqrstuvwxyz
+                  98.0  | SetParameterValuesResponse ----------------> |       640  task abcdefghijklmnopqrstuvwxyz
+                        |   remark: a number had blanks around it
+                        5 closing
+                 100.0  | <--------------------------------------- 204 |         0"#]]
+        .assert_eq(&drawn(session()));
     }
 
     #[test]
@@ -177,7 +198,19 @@ mod tests {
         lost["tls"] = json!(false);
         lost["exchange_count"] = json!(240);
         lost["exchanges"].as_array_mut().unwrap().truncate(2);
-        expect![[r#""#]].assert_eq(&drawn(lost));
+        expect![[r#"
+            Session 000102030405060708090a0b0c0d0e0f of 00AABB-IGD-000001
+            timed_out in 100.2 ms, begun 2026-01-31T12:00:00.000000Z
+            no answer to SetParameterValues within 30 s
+            CWMP 1.2 without TLS, proved by: device, served by host.dev.1
+            events: 2 PERIODIC, 6 CONNECTION REQUEST; try 3 of the device; resumed without its snapshot: 1; not all of it was seen by one server
+
+                    ms  CPE                                          ACS     bytes
+                        1 initiation
+                   0.0  | Inform ------------------------------------> |      2048
+                        2 authentication
+                   1.0  | <--------------------------------------- 401 |         0
+                        238 more messages are not kept"#]].assert_eq(&drawn(lost));
     }
 
     #[test]

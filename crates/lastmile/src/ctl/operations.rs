@@ -307,7 +307,7 @@ fn draw(node: &Value, level: usize, lines: &mut Vec<String>) {
     let objects = node["objects"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !is_model {
         let hidden = node["objects_below"].as_u64().unwrap_or(0).saturating_sub(objects.len() as u64);
-        let hidden = if hidden > 0 { format!("  ({hidden} objects below)") } else { String::new() };
+        let hidden = if hidden > 0 { format!("  (objects not shown: {hidden})") } else { String::new() };
         lines.push(format!("{:level$}{}.{hidden}", "", text(node, "name"), level = level * 2));
     }
     for parameter in node["parameters"].as_array().into_iter().flatten() {
@@ -408,7 +408,7 @@ mod tests {
         draw(&sample(), 0, &mut lines);
         expect![[r#"
             Device.
-              WiFi.  (2 objects below)
+              WiFi.  (objects not shown: 2)
                 SSID.
                   1.
                     SSID = home

@@ -35,11 +35,11 @@ pub(super) fn failure(status: StatusCode, body: &[u8]) -> Failure {
     }
 }
 
-/// `title: detail`, then what is wrong with single fields, one a line, unless the detail said it already.
+/// `title: detail` (after a question mark without the colon), then what is wrong with single fields, one a line, unless the detail said it already.
 fn text(problem: &ProblemDocument) -> String {
     let mut text = printable(&problem.title);
     if !problem.detail.is_empty() {
-        text.push_str(": ");
+        text.push_str(if text.ends_with(['?', '!', '.']) { " " } else { ": " });
         text.push_str(&printable(&problem.detail));
     }
     for FieldError { field, detail } in &problem.errors {

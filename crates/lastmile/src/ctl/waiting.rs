@@ -82,6 +82,9 @@ pub(super) async fn run(
     let task = until_final(ctl, task, wait.saturating_sub(first)).await?;
     if ctl.out.is_json() {
         ctl.out.json(&task)?;
+        if task_text::has_more_values(&task) {
+            ctl.out.note("A task keeps its first values only; `get --cached` shows all that were read.");
+        }
         return task_text::judge(&task).map(|()| None);
     }
     task_text::judge(&task).map(|()| Some(task))
@@ -111,7 +114,7 @@ fn tell_wake(ctl: &Ctl, task: &Value) {
             reason => format!(", {reason}"),
         };
         ctl.out
-            .note(&format!("The device was not woken ({outcome}{reason}); the task waits until it comes by itself."));
+            .note(&format!("The device was not woken yet ({outcome}{reason}); the task waits for its next session."));
     }
 }
 
@@ -123,7 +126,7 @@ async fn until_final(ctl: &Ctl, mut task: Value, wait: Duration) -> Result<Value
     loop {
         let state = task_text::state(&task);
         if ctl.out.shows_progress() && !task_text::is_final(&task) && state != told {
-            ctl.out.note(&format!("{} ...", state));
+            ctl.out.note(&format!("{state} ..."));
             told = state;
         }
         let left = end.saturating_duration_since(Instant::now());
