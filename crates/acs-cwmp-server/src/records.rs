@@ -34,6 +34,7 @@ pub(crate) fn inform_body(
         cwmp_version: facts.version.as_str().to_owned(),
         remote: Some(origin.remote),
         auth: origin.auth,
+        tls: origin.tls,
     }))
 }
 

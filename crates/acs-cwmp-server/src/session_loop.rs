@@ -315,6 +315,7 @@ impl FrontEnd {
             version: session.machine.version(),
             auth: session.origin.auth,
             tls: session.origin.tls,
+            remote: Some(session.origin.remote),
             answers,
         };
         let asked = self.services.provisioning.next(request);

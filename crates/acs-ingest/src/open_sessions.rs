@@ -103,7 +103,7 @@ fn lost_record(open: &Open) -> Option<EventRecord> {
     else {
         return None;
     };
-    let InformRecord { events, retry_count, cwmp_version, remote, auth, .. } = &**inform;
+    let InformRecord { events, retry_count, cwmp_version, remote, auth, tls, .. } = &**inform;
     let ended = SessionRecord {
         at: SessionRef { device: device.clone(), session, stamp: record.position.stamp, resume: open.resume },
         tenant: record.tenant.clone(),
@@ -113,7 +113,7 @@ fn lost_record(open: &Open) -> Option<EventRecord> {
         outcome: SessionOutcome::Lost,
         detail: "nobody saw its end: the front-end that served it died".to_owned(),
         remote: *remote,
-        tls: false,
+        tls: *tls,
         auth: *auth,
         cwmp_version: cwmp_version.clone(),
         events: events.iter().map(|event| event.code.clone()).collect(),

@@ -4,7 +4,7 @@ mod segment;
 
 use std::collections::BTreeMap;
 
-use acs_types::{AttemptId, AuthLevel, FaultRecord, ModelNotes, SessionId, Task, TaskId, TaskState, Timer};
+use acs_types::{AttemptId, FaultRecord, ModelNotes, SessionId, Task, TaskId, TaskState, Timer};
 use cwmp_codec::{AcsRequest, CpeResponse, Fault};
 use cwmp_model::{ParameterPath, Timestamp};
 
@@ -36,10 +36,8 @@ pub struct StepInput<'a> {
     pub at: Timestamp,
     /// When a request sent now counts as unanswered.
     pub deadline: Timestamp,
-    /// How the device proved who it is.
-    pub auth: AuthLevel,
-    /// Whether the session is over TLS.
-    pub tls: bool,
+    /// Whether secrets may go to the device: nobody else can read the session, or it proved who it is (P24).
+    pub secrets: bool,
     /// The device's open tasks.
     pub tasks: &'a [Task],
     /// What is known of the device.

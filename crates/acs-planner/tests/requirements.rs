@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use acs_planner::life::Settings;
 use acs_planner::{CallAnswer, CallOutcome, SessionPlan, SignedFile, StepInput, View};
-use acs_types::{AuthLevel, DownloadSource, FileId, Task, TaskResult, TaskSpec, TaskState};
+use acs_types::{DownloadSource, FileId, Task, TaskResult, TaskSpec, TaskState};
 use cpe::{Cpe, Reply, fault};
 use cwmp_codec::{AcsRequest, CpeResponse, Download, GetParameterValuesResponse};
 use cwmp_model::{ParameterValue, Value, ValueType};
@@ -27,8 +27,7 @@ fn session_of(cpe: &mut Cpe, tasks: &mut [Task], view: &mut View, number: u8) ->
             resume: 0,
             at: at(now),
             deadline: at(now + 60),
-            auth: AuthLevel::Device,
-            tls: true,
+            secrets: true,
             tasks: &open,
             view,
             answers: &answers,

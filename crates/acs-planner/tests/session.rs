@@ -10,7 +10,7 @@ use acs_planner::{
     CallAnswer, CallOutcome, NoAnswer, Planned, PlannedCall, SessionPlan, StepInput, TASK_READS_PER_SESSION, View,
     evidence,
 };
-use acs_types::{Applied, AuthLevel, Secret, Task, TaskFault, TaskResult, TaskSpec, TaskState};
+use acs_types::{Applied, Secret, Task, TaskFault, TaskResult, TaskSpec, TaskState};
 use cpe::{Cpe, Reply, fault, values_fault};
 use cwmp_codec::AcsRequest;
 use cwmp_model::{Value, ValueType};
@@ -23,8 +23,7 @@ struct Bench {
     open: Vec<Task>,
     ended: Vec<Task>,
     view: View,
-    auth: AuthLevel,
-    tls: bool,
+    secrets: bool,
     session: u8,
     now: i64,
     /// Every segment in words, a line each.
@@ -45,8 +44,7 @@ impl Bench {
             open,
             ended: Vec::new(),
             view,
-            auth: AuthLevel::Device,
-            tls: false,
+            secrets: true,
             session: 0,
             now: 100,
             segments: Vec::new(),
@@ -95,8 +93,7 @@ impl Bench {
             resume: 0,
             at: at(self.now),
             deadline: at(self.now + 60),
-            auth: self.auth,
-            tls: self.tls,
+            secrets: self.secrets,
             tasks: &self.open,
             view: &self.view,
             answers,
@@ -503,17 +500,12 @@ fn every_refused_value_is_kept_cwmp_227() {
 #[test]
 fn secrets_go_only_to_a_device_that_proved_itself_p24() {
     let secret = || set_values("Device.WiFi.AccessPoint.1.Security.KeyPassphrase", "canary-1");
-    for (auth, tls, sent) in [
-        (AuthLevel::Open, false, false),
-        (AuthLevel::Open, true, true),
-        (AuthLevel::Shared, false, true),
-        (AuthLevel::Certificate, true, true),
-    ] {
+    for (secrets, sent) in [(false, false), (true, true)] {
         for spec in [secret(), TaskSpec::SetCredentials] {
             let mut bench = Bench::new(Cpe::new("Device.", 10), vec![spec]);
-            (bench.auth, bench.tls) = (auth, tls);
+            bench.secrets = secrets;
             bench.session();
-            assert_eq!(!bench.cpe.seen.is_empty(), sent, "{auth:?} {tls}");
+            assert_eq!(!bench.cpe.seen.is_empty(), sent, "{secrets}");
             if !sent {
                 let fault = bench.the_task().fault.as_ref().unwrap();
                 assert_eq!(bench.the_task().state, TaskState::Failed);
@@ -574,8 +566,7 @@ fn a_resumed_session_sends_no_change_again_p2() {
         resume: 1,
         at: at(bench.now),
         deadline: at(bench.now + 60),
-        auth: AuthLevel::Device,
-        tls: false,
+        secrets: true,
         tasks: &bench.open,
         view: &bench.view,
         answers: &[],

@@ -46,6 +46,7 @@ fn inform_record(parameters: u32) -> EventRecord {
             cwmp_version: "1.2".into(),
             remote: Some([192, 0, 2, 1].into()),
             auth: AuthLevel::Device,
+            tls: false,
         })),
     }
 }

@@ -125,6 +125,8 @@ pub struct NextRequest {
     pub auth: AuthLevel,
     /// Whether the session is over TLS.
     pub tls: bool,
+    /// Where from.
+    pub remote: Option<std::net::IpAddr>,
     /// The answers to the last segment, in the order sent.
     pub answers: Vec<Answer>,
 }

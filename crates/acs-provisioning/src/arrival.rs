@@ -27,6 +27,8 @@ struct Arrived<'a> {
     facts: InformFacts<'a>,
     /// Its session has just begun.
     live: bool,
+    /// Whether secrets may go to it (P24).
+    secrets: bool,
 }
 
 /// A device after an Inform was applied.
@@ -57,7 +59,8 @@ impl Inner {
             seen_at: self.now(),
             ..Entry::default()
         };
-        let arrived = Arrived { device, event_id: request.event_id, facts, live: true };
+        let secrets = self.config.may_send_secrets(request.tls, request.auth, request.remote);
+        let arrived = Arrived { device, event_id: request.event_id, facts, live: true, secrets };
         let after = self.apply_inform(&arrived).await?;
         // The same call again must not lose a plan that is at work.
         if self.plans.get(&request.session.session).is_none() {
@@ -82,7 +85,8 @@ impl Inner {
                         &record.tenant,
                         record.occurred_at,
                     );
-                    let arrived = Arrived { device, event_id: record.event_id, facts, live: false };
+                    let secrets = self.config.may_send_secrets(inform.tls, inform.auth, inform.remote);
+                    let arrived = Arrived { device, event_id: record.event_id, facts, live: false, secrets };
                     if self.apply_inform(&arrived).await?.created {
                         self.work_waits(device).await?;
                     }
@@ -173,6 +177,8 @@ impl Inner {
         if let Some(paths) = missing_after_boot(facts, partition) {
             wanted.push((Obligation::Boot, TaskSpec::GetValues { paths }));
         }
+        // A credential is a secret: a device that may not have it gets none, and is woken without (P24).
+        wanted.retain(|(_, spec)| arrived.secrets || *spec != TaskSpec::SetCredentials);
         let mut tasks = Vec::new();
         for (obligation, spec) in wanted {
             let origin = Origin::Obligation(obligation);
@@ -321,5 +327,6 @@ fn inform_record(request: &BeginRequest) -> InformRecord {
         cwmp_version: request.version.as_str().to_owned(),
         remote: request.remote,
         auth: request.auth,
+        tls: request.tls,
     }
 }

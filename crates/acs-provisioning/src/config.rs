@@ -1,7 +1,8 @@
+use std::net::IpAddr;
 use std::time::Duration;
 
 use acs_planner::Settings;
-use acs_types::{EmitterId, Secret};
+use acs_types::{AuthLevel, EmitterId, Secret};
 
 /// How the service works.
 #[derive(Debug, Clone)]
@@ -20,6 +21,9 @@ pub struct Config {
     pub retention: Duration,
     /// Whether a device's challenge for Basic is answered with its password (CWMP-412).
     pub allow_basic: bool,
+    /// Takes a session from this host's loopback as one that nobody else can read, as if it came over TLS: for `dev` and
+    /// its simulated devices. Never behind a terminator or proxy on the same host.
+    pub loopback_is_confidential: bool,
     /// How long `enqueue` waits for what came of waking the device.
     pub wake_reply_wait: Duration,
     /// How long after a wake-up the next one follows while wanted-now work is open; the last one repeats.
@@ -43,12 +47,21 @@ impl Config {
             tasks_per_day: 1000,
             retention: Duration::from_secs(400 * 24 * 3600),
             allow_basic: false,
+            loopback_is_confidential: false,
             wake_reply_wait: Duration::from_secs(2),
             wake_steps: [10, 30, 60, 300, 900, 3600].map(Duration::from_secs).to_vec(),
             timer_interval: Duration::from_secs(1),
             plans_max: 100_000,
             plan_age: Duration::from_secs(30 * 60),
         }
+    }
+}
+
+impl Config {
+    /// Whether secrets may go to a device: over TLS, or to one that proved who it is (P24).
+    pub(crate) fn may_send_secrets(&self, tls: bool, auth: AuthLevel, remote: Option<IpAddr>) -> bool {
+        let on_this_host = || self.loopback_is_confidential && remote.is_some_and(|remote| remote.is_loopback());
+        tls || auth != AuthLevel::Open || on_this_host()
     }
 }
 
@@ -73,5 +86,24 @@ impl FirstContact {
             "discover" => Some(Self::Discover),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p24_secrets_go_only_where_nobody_listens_or_the_device_proved_itself() {
+        let mut config = Config::new("test".parse().unwrap());
+        let (here, there) = (Some("127.0.0.1".parse().unwrap()), Some("192.0.2.1".parse().unwrap()));
+        assert!(config.may_send_secrets(true, AuthLevel::Open, there));
+        assert!(config.may_send_secrets(false, AuthLevel::Shared, there));
+        assert!(!config.may_send_secrets(false, AuthLevel::Open, there));
+        assert!(!config.may_send_secrets(false, AuthLevel::Open, here));
+        config.loopback_is_confidential = true;
+        assert!(config.may_send_secrets(false, AuthLevel::Open, here));
+        assert!(!config.may_send_secrets(false, AuthLevel::Open, there));
+        assert!(!config.may_send_secrets(false, AuthLevel::Open, None));
     }
 }

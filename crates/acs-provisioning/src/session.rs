@@ -9,8 +9,8 @@ use acs_proto::{
 };
 use acs_store::{CommitOutcome, HolderGuard, ObjectsPatch, UpsertObject};
 use acs_types::{
-    AuthLevel, DeviceId, EventId, FaultRecord, Holder, ObjectRecord, Partition, SessionOutcome, SessionRef,
-    SessionStamp, SummaryPatch, TaskState, Wanted,
+    DeviceId, EventId, FaultRecord, Holder, ObjectRecord, Partition, SessionOutcome, SessionRef, SessionStamp,
+    SummaryPatch, TaskState, Wanted,
 };
 use cwmp_model::{FaultFacts, FaultSide, Timestamp};
 use fail::fail_point;
@@ -26,8 +26,7 @@ struct Turn<'a> {
     session: &'a SessionRef,
     at: Timestamp,
     deadline: Timestamp,
-    auth: AuthLevel,
-    tls: bool,
+    secrets: bool,
     answers: Vec<CallAnswer>,
     more: bool,
 }
@@ -39,8 +38,7 @@ impl Inner {
             session: &request.session,
             at: request.at,
             deadline: request.deadline,
-            auth: request.auth,
-            tls: request.tls,
+            secrets: self.config.may_send_secrets(request.tls, request.auth, request.remote),
             answers: request.answers.into_iter().map(call_answer).collect(),
             more: true,
         };
@@ -56,8 +54,7 @@ impl Inner {
             session: &request.session,
             at: request.at,
             deadline: request.at,
-            auth: AuthLevel::Open,
-            tls: false,
+            secrets: false,
             answers: request.answers.into_iter().map(call_answer).collect(),
             more: false,
         };
@@ -122,8 +119,7 @@ impl Inner {
                 resume: turn.session.resume,
                 at: turn.at,
                 deadline: turn.deadline,
-                auth: turn.auth,
-                tls: turn.tls,
+                secrets: turn.secrets,
                 tasks: &partition.tasks,
                 view: &view,
                 answers: &turn.answers,

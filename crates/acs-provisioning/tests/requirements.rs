@@ -7,8 +7,7 @@ use acs_proto::{Provisioning, VerifierRequest, WakeOutcome};
 use acs_provisioning::FirstContact;
 use acs_store::{Credentials, Devices, Objects};
 use acs_types::{
-    CpeCredential, EventBody, EventRecord, Secret, TaskFault, TaskKind, TaskResult, TaskSpec, TaskState,
-    TransferRecord,
+    CpeCredential, EventBody, EventRecord, Secret, TaskFault, TaskKind, TaskResult, TaskSpec, TaskState, TransferRecord,
 };
 use cwmp_codec::AcsRequest;
 use cwmp_model::{Parameter, ParameterValue, Value};

@@ -30,6 +30,7 @@ fn inform(n: u64) -> EventRecord {
         cwmp_version: "1.0".into(),
         remote: presence(1).remote,
         auth: presence(1).auth,
+        tls: false,
     };
     EventRecord { emitter: emitter(), body: EventBody::Inform(Box::new(body)), ..record(1, n) }
 }

@@ -150,6 +150,8 @@ pub struct InformRecord {
     pub remote: Option<IpAddr>,
     /// How the device proved who it is.
     pub auth: AuthLevel,
+    /// Whether it came over TLS.
+    pub tls: bool,
 }
 
 /// One entry of an Inform's Event list.

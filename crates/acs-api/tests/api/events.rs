@@ -49,6 +49,7 @@ pub(crate) fn bodies(device: &DeviceId) -> Vec<EventBody> {
             cwmp_version: "1.2".into(),
             remote: None,
             auth: AuthLevel::Open,
+            tls: false,
         })),
         EventBody::Transfer(TransferRecord {
             command_key: "k".into(),

@@ -214,6 +214,7 @@ pub fn inform(device: u8, n: u32, events: &[&str], version: &str, vendor: &str) 
         cwmp_version: "1.2".into(),
         remote: Some("192.0.2.1".parse().unwrap()),
         auth: AuthLevel::Device,
+        tls: false,
     };
     record(device, n, 1, EventBody::Inform(Box::new(body)))
 }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use acs_types::{
-    AuthLevel, DownloadSource, DownloadSpec, ParameterFaultRecord, SetValue, Task, TaskFault, TaskId, TaskSpec,
-};
+use acs_types::{DownloadSource, DownloadSpec, ParameterFaultRecord, SetValue, Task, TaskFault, TaskId, TaskSpec};
 use cwmp_codec::{AcsRequest, AddObject, DeleteObject, Download, SetParameterValues};
 use cwmp_model::is_secret_name;
 
@@ -115,7 +113,7 @@ impl Step<'_, '_> {
 
     /// Secrets go only over TLS or to a device that proved who it is (P24).
     fn require_proof(&self) -> Result<(), TaskFault> {
-        if self.input.tls || self.input.auth != AuthLevel::Open {
+        if self.input.secrets {
             return Ok(());
         }
         Err(own_fault(

@@ -93,6 +93,7 @@ impl Wire for InformRecord {
             cwmp_version: self.cwmp_version.clone(),
             remote: field::address_text(self.remote),
             auth: self.auth.number(),
+            tls: self.tls,
         }
     }
 
@@ -106,6 +107,7 @@ impl Wire for InformRecord {
             cwmp_version: message.cwmp_version,
             remote: field::address(&message.remote, "InformRecord.remote")?,
             auth: AuthLevel::from_number(message.auth, "InformRecord.auth")?,
+            tls: message.tls,
         })
     }
 }

@@ -108,6 +108,7 @@ impl Wire for NextRequest {
             version: self.version.number(),
             auth: self.auth.number(),
             tls: self.tls,
+            remote: field::address_text(self.remote),
             answers: field::list(&self.answers, seal),
         }
     }
@@ -120,6 +121,7 @@ impl Wire for NextRequest {
             version: CwmpVersion::from_number(message.version, "NextRequest.version")?,
             auth: AuthLevel::from_number(message.auth, "NextRequest.auth")?,
             tls: message.tls,
+            remote: field::address(&message.remote, "NextRequest.remote")?,
             answers: field::read_list(message.answers, seal)?,
         })
     }

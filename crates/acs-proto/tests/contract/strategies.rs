@@ -504,8 +504,9 @@ fn inform_record() -> impl Strategy<Value = InformRecord> {
         dedup_key,
     });
     let parameters = vec(parameter_value(), FEW);
-    (identity(), vec(event, FEW), any::<u32>(), text(), parameters, text(), address(), auth()).prop_map(
-        |(identity, events, retry_count, current_time, parameters, cwmp_version, remote, auth)| InformRecord {
+    let way = (address(), auth(), any::<bool>());
+    (identity(), vec(event, FEW), any::<u32>(), text(), parameters, text(), way).prop_map(
+        |(identity, events, retry_count, current_time, parameters, cwmp_version, (remote, auth, tls))| InformRecord {
             identity,
             events,
             retry_count,
@@ -514,6 +515,7 @@ fn inform_record() -> impl Strategy<Value = InformRecord> {
             cwmp_version,
             remote,
             auth,
+            tls,
         },
     )
 }
@@ -739,14 +741,15 @@ pub(crate) fn begin_reply() -> impl Strategy<Value = BeginReply> {
 }
 
 pub(crate) fn next_request() -> impl Strategy<Value = NextRequest> {
-    (session_ref(), moment(), moment(), version(), auth(), any::<bool>(), vec(answer(), FEW)).prop_map(
-        |(session, at, deadline, version, auth, tls, answers)| NextRequest {
+    (session_ref(), moment(), moment(), version(), auth(), any::<bool>(), address(), vec(answer(), FEW)).prop_map(
+        |(session, at, deadline, version, auth, tls, remote, answers)| NextRequest {
             session,
             at,
             deadline,
             version,
             auth,
             tls,
+            remote,
             answers,
         },
     )

@@ -432,6 +432,7 @@ pub(crate) fn events() -> Vec<(&'static str, EventRecord)> {
         cwmp_version: "1.4".into(),
         remote: address(),
         auth: AuthLevel::Open,
+        tls: false,
     };
     let transfer = TransferRecord {
         command_key: "k".into(),

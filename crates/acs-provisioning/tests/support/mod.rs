@@ -190,6 +190,7 @@ impl World {
             cwmp_version: "1.2".into(),
             remote: None,
             auth: AuthLevel::Device,
+            tls: false,
         };
         EventRecord {
             event_id: EventId::of(&session.session, 0, 1),
@@ -219,6 +220,7 @@ impl World {
             version: CwmpVersion::V1_2,
             auth: AuthLevel::Device,
             tls: false,
+            remote: None,
             answers,
         }
     }

@@ -149,7 +149,12 @@ impl Parts {
         let service: Arc<dyn Provisioning> = Arc::new(provisioning.clone());
         let front_end = FrontEnd::new(
             front_end_config(config, booted),
-            acs_cwmp_server::Services { provisioning: service.clone(), events: log.clone(), cache: sessions.clone(), keys },
+            acs_cwmp_server::Services {
+                provisioning: service.clone(),
+                events: log.clone(),
+                cache: sessions.clone(),
+                keys,
+            },
             acs_cwmp_server::Metrics::registered(&metrics),
         );
         let ingest = Arc::new(Ingest::new(
@@ -237,7 +242,8 @@ fn booted_at_micros() -> i64 {
 }
 
 fn read_certificate(config: &DevConfig) -> anyhow::Result<Option<Arc<TlsIdentity>>> {
-    let read = |(certificates, key): &(std::path::PathBuf, std::path::PathBuf)| TlsIdentity::from_files(certificates, key);
+    let read =
+        |(certificates, key): &(std::path::PathBuf, std::path::PathBuf)| TlsIdentity::from_files(certificates, key);
     Ok(config.tls.as_ref().map(read).transpose()?)
 }
 
@@ -299,6 +305,7 @@ fn provisioning_config(config: &DevConfig, booted: i64) -> acs_provisioning::Con
         shared_credentials: config.shared_credentials.clone(),
         retention: config.history,
         allow_basic: config.connection_request_basic,
+        loopback_is_confidential: true,
         ..acs_provisioning::Config::new(emitter("provisioning", booted))
     }
 }
