@@ -96,6 +96,9 @@ pub(crate) struct RunArguments {
     /// Do as if a 503 had no Retry-After
     #[arg(long)]
     ignore_retry_after: bool,
+    /// Keep what the devices become in this folder, so that the same devices are there again after a restart
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
     /// Stop after this time; without it at a signal
     #[arg(long, value_name = "SECONDS")]
     duration: Option<u64>,
@@ -197,6 +200,7 @@ impl RunArguments {
             boot_time: Duration::from_secs(self.boot_time),
             retry: self.retry_after.map_or(RetryRule::Table, |seconds| RetryRule::After(Duration::from_secs(seconds))),
             honour_retry_after: !self.ignore_retry_after,
+            state: self.state.clone(),
             ..config
         }
     }

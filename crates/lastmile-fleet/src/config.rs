@@ -51,6 +51,9 @@ pub struct FleetConfig {
     pub retry: RetryRule,
     /// Whether Retry-After of a 503 is honoured in place of the retry rule.
     pub honour_retry_after: bool,
+    /// A folder that keeps what the devices became, one file each, so that a restarted fleet is the same devices. The files
+    /// hold their passwords.
+    pub state: Option<PathBuf>,
     /// The ledger file; new lines are appended.
     pub ledger: Option<PathBuf>,
     /// Ledger lines that are kept in memory; more are only in the file.
@@ -80,6 +83,7 @@ impl FleetConfig {
             boot_time: Duration::from_secs(2),
             retry: RetryRule::Table,
             honour_retry_after: true,
+            state: None,
             ledger: None,
             ledger_lines_max: 1_000_000,
         }

@@ -15,6 +15,7 @@ use crate::ledger::{Fact, Ledger, Line};
 use crate::listener::{self, Gate};
 use crate::session::SessionReport;
 use crate::slot::{Errand, Phase, Slot};
+use crate::state_folder::StateFolder;
 use crate::tls::{self, TlsError};
 use crate::{Device, runner};
 
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     pub(crate) gate: Gate,
+    folder: Option<StateFolder>,
     pub(crate) observer: Option<Observer>,
     /// Ends every task of the fleet.
     stop: CancellationToken,
@@ -58,6 +60,9 @@ pub enum StartError {
     /// The ledger file cannot be opened.
     #[error("the ledger file cannot be opened: {0}")]
     Ledger(io::Error),
+    /// The state folder cannot be used, or does not hold these devices.
+    #[error("the state folder cannot be used: {0}")]
+    State(io::Error),
     /// `https` cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -83,8 +88,10 @@ impl Fleet {
         let address = listener.local_addr().map_err(unopened)?;
         let ledger = Ledger::open(config.ledger.as_deref(), config.ledger_lines_max).map_err(StartError::Ledger)?;
         let tls = tls::client_config(&config.trust)?;
-        let slots: Arc<[Arc<Slot>]> =
-            (0..config.devices).map(|index| Arc::new(slot(&config, index, address))).collect();
+        let folder = config.state.clone().map(StateFolder::open).transpose().map_err(StartError::State)?;
+        let device = |index| slot(&config, index, address, folder.as_ref()).map(Arc::new);
+        let slots =
+            (0..config.devices).map(device).collect::<io::Result<Arc<[Arc<Slot>]>>>().map_err(StartError::State)?;
         let clock = Clock::new();
         let shared = Arc::new(Shared {
             config,
@@ -92,6 +99,7 @@ impl Fleet {
             ledger: Arc::new(ledger),
             tls,
             gate: Gate::new(),
+            folder,
             observer,
             stop: CancellationToken::new(),
             // Unlike those of an earlier process with the same ledger file.
@@ -282,6 +290,16 @@ impl Shared {
         self.ledger.write(Line { at: self.clock.now().to_string(), device: device.to_owned(), fact });
     }
 
+    /// Keeps what the device is now, where that is asked for.
+    pub(crate) fn save(&self, slot: &Slot) {
+        if let Some(folder) = &self.folder {
+            let saved = slot.state().device.save();
+            if let Err(error) = folder.save(slot.index, &saved) {
+                tracing::error!(%error, device = slot.serial, "the state of a device cannot be kept");
+            }
+        }
+    }
+
     /// A task that ends with the fleet at latest.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
@@ -295,7 +313,7 @@ impl Shared {
     }
 }
 
-fn slot(config: &FleetConfig, index: usize, address: SocketAddr) -> Slot {
+fn slot(config: &FleetConfig, index: usize, address: SocketAddr, folder: Option<&StateFolder>) -> io::Result<Slot> {
     let secret_path = format!("{:016x}", config.device_number(index, "path"));
     let url = format!("http://{address}/{index}/{secret_path}");
     let (username, password) =
@@ -310,7 +328,11 @@ fn slot(config: &FleetConfig, index: usize, address: SocketAddr) -> Slot {
         ("ManagementServer.PeriodicInformEnable", enabled.to_owned()),
         ("ManagementServer.PeriodicInformInterval", interval),
     ];
-    Slot::new(index, Device::new(config.gateway(index), config.identity(index), factory), secret_path)
+    let mut device = Device::new(config.gateway(index), config.identity(index), factory);
+    if let Some(saved) = folder.map(|folder| folder.load(index, &device.identity)).transpose()?.flatten() {
+        device.restore(saved);
+    }
+    Ok(Slot::new(index, device, secret_path))
 }
 
 fn check(config: &FleetConfig) -> Result<(), StartError> {

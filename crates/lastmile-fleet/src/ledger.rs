@@ -509,3 +509,127 @@ fn push<T>(list: &mut Vec<T>, item: T) -> usize {
     list.push(item);
     list.len() - 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Vec<(Fact, &'static str)> {
+        let (session, key, id) = (7, "k".to_owned(), "i".to_owned());
+        let event = EventEntry { code: "1 BOOT".into(), key: String::new() };
+        let (name, row) = ("Device.A".to_owned(), "Device.T.1.".to_owned());
+        let current_time = "2026-01-31T12:00:00.000001Z".to_owned();
+        vec![
+            (Fact::SessionOpened { session }, r#""kind":"session_opened","session":7"#),
+            (
+                Fact::InformSent { session, current_time: current_time.clone(), retry_count: 1, events: vec![event] },
+                r#""kind":"inform_sent","session":7,"current_time":"2026-01-31T12:00:00.000001Z","retry_count":1,"events":[{"code":"1 BOOT","key":""}]"#,
+            ),
+            (
+                Fact::InformAnswered { session, current_time, retry_count: 1 },
+                r#""kind":"inform_answered","session":7,"current_time":"2026-01-31T12:00:00.000001Z","retry_count":1"#,
+            ),
+            (
+                Fact::RequestReceived { session, id: id.clone(), method: "Reboot".into(), key: key.clone() },
+                r#""kind":"request_received","session":7,"id":"i","method":"Reboot","key":"k""#,
+            ),
+            (
+                Fact::RequestExecuted { session, id: id.clone(), method: "Reboot".into(), key: key.clone(), fault: 0 },
+                r#""kind":"request_executed","session":7,"id":"i","method":"Reboot","key":"k","fault":0"#,
+            ),
+            (Fact::AnswerSent { session, id: id.clone() }, r#""kind":"answer_sent","session":7,"id":"i""#),
+            (Fact::AnswerTaken { session, id }, r#""kind":"answer_taken","session":7,"id":"i""#),
+            (
+                Fact::TransferSent { session, key: key.clone(), fault: 0 },
+                r#""kind":"transfer_sent","session":7,"key":"k","fault":0"#,
+            ),
+            (
+                Fact::TransferAnswered { session, key: key.clone() },
+                r#""kind":"transfer_answered","session":7,"key":"k""#,
+            ),
+            (
+                Fact::ValueSet { session, name: name.clone(), value: Some("v".into()), key: key.clone() },
+                r#""kind":"value_set","session":7,"name":"Device.A","value":"v","key":"k""#,
+            ),
+            (
+                Fact::ValueSet { session, name, value: None, key: key.clone() },
+                r#""kind":"value_set","session":7,"name":"Device.A","key":"k""#,
+            ),
+            (
+                Fact::InstanceAdded { session, row: row.clone(), key: key.clone() },
+                r#""kind":"instance_added","session":7,"row":"Device.T.1.","key":"k""#,
+            ),
+            (
+                Fact::InstanceDeleted { session, row, key: key.clone() },
+                r#""kind":"instance_deleted","session":7,"row":"Device.T.1.","key":"k""#,
+            ),
+            (
+                Fact::DownloadStarted { key: key.clone(), file_type: "2 Web Content".into() },
+                r#""kind":"download_started","key":"k","file_type":"2 Web Content""#,
+            ),
+            (
+                Fact::DownloadEnded { key: key.clone(), fault: 0, bytes: 3, sha256: "ba".into(), requests: 1 },
+                r#""kind":"download_ended","key":"k","fault":0,"bytes":3,"sha256":"ba","requests":1"#,
+            ),
+            (Fact::RebootStarted { key: key.clone() }, r#""kind":"reboot_started","key":"k""#),
+            (
+                Fact::RebootEnded { key, software_version: "2".into() },
+                r#""kind":"reboot_ended","key":"k","software_version":"2""#,
+            ),
+            (Fact::FactoryReset, r#""kind":"factory_reset""#),
+            (Fact::ConnectionRequest { status: 200 }, r#""kind":"connection_request","status":200"#),
+            (
+                Fact::SessionEnded { session, outcome: "busy".into(), detail: "d".into(), micros: 5 },
+                r#""kind":"session_ended","session":7,"outcome":"busy","detail":"d","micros":5"#,
+            ),
+        ]
+    }
+
+    /// Ledgers are compared with those of other versions: no line changes its form.
+    #[test]
+    fn the_form_of_each_line_is_for_ever() {
+        for (fact, fields) in facts() {
+            let line = Line { at: "2026-01-31T12:00:00.000000Z".into(), device: "S1".into(), fact };
+            let text = format!(r#"{{"at":"2026-01-31T12:00:00.000000Z","device":"S1",{fields}}}"#);
+            assert_eq!(serde_json::to_string(&line).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn lines_are_summed_up() {
+        let line = |fact| Line { at: String::new(), device: "S1".into(), fact };
+        let lines: Vec<Line> = facts().into_iter().map(|(fact, _)| line(fact)).collect();
+        let account: Account = lines.iter().collect();
+        assert_eq!((account.informs.len(), account.answered_informs().count(), account.informs[0].sent), (1, 1, 1));
+        let request = &account.requests[0];
+        assert_eq!((request.fault, request.answer_sent, request.answer_taken), (Some(0), true, true));
+        assert_eq!((account.executions("Reboot", "k"), account.executions("Reboot", "other")), (1, 0));
+        assert_eq!((account.transfers[0].sent, account.transfers[0].answered), (1, true));
+        assert_eq!((account.sessions_failed, account.sessions_open, account.reboots), (1, 0, 1));
+        // Cut after any line it still is an account: nothing is answered that was not sent.
+        for end in 0..lines.len() {
+            let account: Account = lines[..end].iter().collect();
+            assert!(account.informs.iter().all(|inform| inform.sent > 0));
+            assert!(account.requests.iter().all(|request| request.answer_sent || !request.answer_taken));
+        }
+    }
+
+    #[test]
+    fn memory_holds_so_many_lines_and_counts_the_others() {
+        let ledger = Ledger::open(None, 2).unwrap();
+        for status in [1, 2, 3] {
+            ledger.write(Line { at: String::new(), device: String::new(), fact: Fact::ConnectionRequest { status } });
+        }
+        assert_eq!((ledger.lines().len(), ledger.beyond(), ledger.failure()), (2, 1, None));
+    }
+
+    #[test]
+    fn a_broken_line_in_the_middle_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        std::fs::write(&path, "{\n{}\n").unwrap();
+        assert!(read_lines(&path).is_err());
+        assert!(Ledger::open(Some(folder.path()), 1).is_err());
+    }
+}

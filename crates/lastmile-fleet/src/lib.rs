@@ -26,6 +26,7 @@ mod runner;
 mod schedule;
 mod session;
 mod slot;
+mod state_folder;
 mod statistics;
 mod tls;
 mod transfer;
@@ -33,10 +34,10 @@ mod transfer;
 pub use config::{
     ConnectionUse, DEVICES_MAX, DeviceCredentials, FirstContact, FleetConfig, ModelMix, RetryRule, Trust,
 };
-pub use device::{Action, Device};
+pub use device::{Action, Device, SavedDevice};
 pub use fleet::{DeviceHandle, Fleet, Observer, SessionCounts, StartError};
 pub use ledger::Ledger;
-pub use model::{DataModel, Gateway};
+pub use model::{DataModel, Gateway, ROW_CHANGES_MAX, RowChange};
 pub use session::{SessionFailure, SessionReport};
 pub use statistics::{Latency, Statistics, Summary};
 pub use tls::TlsError;

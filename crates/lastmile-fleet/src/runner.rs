@@ -89,6 +89,7 @@ impl Runner {
     async fn session(&mut self) {
         let ended = session::run(&self.fleet, &self.slot).await;
         self.plan_next(&ended);
+        self.fleet.save(&self.slot);
         for call in ended.downloads {
             self.fleet.spawn(transfer::run(self.fleet.clone(), self.slot.clone(), call, ended.life));
         }
@@ -140,6 +141,7 @@ impl Runner {
             state.urgent = true;
             state.device.model.text("DeviceInfo.SoftwareVersion").to_owned()
         };
+        self.fleet.save(&self.slot);
         if is_reset {
             self.fleet.note(&self.slot.serial, Fact::FactoryReset);
         }

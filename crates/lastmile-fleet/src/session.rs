@@ -24,6 +24,8 @@ use crate::{Action, Gateway};
 
 /// Files that a device fetches at a time; one more is refused with fault 9004.
 const TRANSFERS_MAX: usize = 4;
+/// Transfers that wait to be reported; with so many no other is begun, fault 9004.
+const REPORTS_MAX: usize = 32;
 /// The wait between two attempts to reach the ACS again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Longest SOAP body of the ACS that a device reads.
@@ -414,7 +416,8 @@ impl Driver<'_> {
         let (result, action) = {
             let mut state = self.slot.state();
             let fetches = self.actions.iter().filter(|action| matches!(action, Action::Fetch(_))).count();
-            if matches!(request, AcsRequest::Download(_)) && state.transfers_open + fetches >= TRANSFERS_MAX {
+            let full = state.transfers_open + fetches >= TRANSFERS_MAX || state.device.transfers().len() >= REPORTS_MAX;
+            if matches!(request, AcsRequest::Download(_)) && full {
                 let text = "too many transfers at a time".to_owned();
                 (Err(Fault { code: 9004, text, parameters: Vec::new() }), None)
             } else {

@@ -62,6 +62,7 @@ pub(crate) async fn run(fleet: Arc<Shared>, slot: Arc<Slot>, call: Download, lif
     );
     let transfer = transfer_complete(&slot, &call, fault, start, fleet.clock.now());
     hand_over(&slot, &call, &fetch.file, transfer, life);
+    fleet.save(&slot);
 }
 
 fn transfer_complete(

@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) cuts: VecDeque<usize>,
     /// Close the connection after each response.
     pub(crate) close: bool,
+    /// Wait so long before each response to a POST.
+    pub(crate) pause: std::time::Duration,
     /// The heads of all POSTs.
     pub(crate) heads: Vec<HeaderMap>,
     /// The `Range` headers of all file requests; empty where there was none.
@@ -75,6 +77,7 @@ impl Acs {
             files: HashMap::new(),
             cuts: VecDeque::new(),
             close: false,
+            pause: std::time::Duration::ZERO,
             heads: Vec::new(),
             ranges: Vec::new(),
             connections: 0,
@@ -135,6 +138,8 @@ impl Acs {
             return self.file(head.uri.path(), &head.headers);
         }
         let body = body.collect().await.unwrap().to_bytes();
+        let pause = self.state().pause;
+        tokio::time::sleep(pause).await;
         let mut response = self.post(&head.headers, &body);
         let mut state = self.state();
         if state.close {

@@ -90,3 +90,26 @@ async fn a_device_without_credentials_may_refuse_and_one_that_is_off_says_nothin
     };
     tokio::time::timeout(SOON, off).await.unwrap();
 }
+
+#[tokio::test]
+async fn in_a_session_one_more_is_accepted_and_others_are_busy_cwmp_415() {
+    let acs = Acs::start().await;
+    let (fleet, device) = one_device(&acs).await;
+    acs.state().pause = Duration::from_millis(200);
+    device.trigger("2 PERIODIC");
+    let in_session = async {
+        while acs.state().connections < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(SOON, in_session).await.unwrap();
+    let url = url(&device);
+    let statuses = [get(&url, None).await, get(&url, None).await];
+    assert!(statuses[0].starts_with("HTTP/1.1 200") && statuses[1].starts_with("HTTP/1.1 503"), "{statuses:?}");
+    assert!(device.wait_completed(3, SOON).await);
+    assert!(device.wait_idle(SOON).await);
+    assert_eq!(events(&acs)[1..], [["2 PERIODIC"], ["6 CONNECTION REQUEST"]]);
+    assert_eq!(device.sessions().failed, 0, "the session was not ended early");
+    let text = format!("{:?}", fleet.ledger().lines());
+    assert!(text.contains("status: 503") && text.contains("status: 200"));
+}

@@ -1,9 +1,13 @@
 //! A fleet against a scripted ACS, over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something does not hold")]
+
 mod acs;
 mod connection_requests;
 mod load;
+mod restarts;
 mod sessions;
+mod tls;
 mod transfers;
 
 use std::time::Duration;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use cwmp_codec::{
     AcsRequest, AddObject, CpeResponse, DeleteObject, GetParameterNames, GetParameterValues, SetParameterValues,
 };
-use cwmp_model::{ParameterValue, Value};
+use cwmp_model::{CwmpDateTime, ParameterValue, Timestamp, Value};
 use cwmp_session::acs::AnswerOutcome;
 use cwmp_session::auth::Password;
 use lastmile_fleet::ledger::{Account, Fact, read_lines};
@@ -179,10 +179,8 @@ async fn a_failed_session_is_repeated_with_the_next_retry_count_cwmp_199() {
     let account = fleet.ledger().account();
     let seen: Vec<(u32, bool)> = account.informs.iter().map(|i| (i.retry_count, i.answered)).collect();
     assert_eq!(seen, [(0, false), (1, false), (2, true)]);
-    let lines = fleet.ledger().lines();
-    let at = |n: usize| lines.iter().filter(|l| matches!(l.fact, Fact::InformSent { .. })).nth(n).unwrap().at.clone();
-    let second = |n| at(n)[17..26].parse::<f64>().unwrap();
-    assert!((second(1) - second(0)).rem_euclid(60.0) >= 0.99, "Retry-After is honoured");
+    let opened = opened(&fleet);
+    assert!(opened[1].since(opened[0]) >= Duration::from_secs(1), "Retry-After is honoured");
     assert_eq!(events(&acs), [["0 BOOTSTRAP", "1 BOOT"]], "what was not delivered is still there");
     device.trigger("2 PERIODIC");
     assert!(device.wait_completed(2, SOON).await);
@@ -243,4 +241,31 @@ async fn periodic_informs_come_by_themselves() {
     assert!(fleet.device(0).unwrap().wait_completed(3, SOON).await);
     let events = events(&acs);
     assert!(events[1..].iter().all(|codes| codes == &["2 PERIODIC"]), "{events:?}");
+}
+
+/// With the time of the runtime, which leaps to the next wait.
+#[tokio::test(start_paused = true)]
+async fn retries_wait_longer_and_longer_cwmp_175() {
+    let fleet = Fleet::start(FleetConfig { periodic: Duration::ZERO, ..FleetConfig::new("http://127.0.0.1:1/") });
+    let fleet = fleet.await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10_000)).await;
+    let opened: Vec<Timestamp> = opened(&fleet);
+    let waits: Vec<f64> = opened.windows(2).map(|pair| pair[1].since(pair[0]).as_secs_f64()).collect();
+    assert!(waits.len() >= 9, "{waits:?}");
+    for (n, wait) in waits.into_iter().enumerate() {
+        let least = 5.0 * 2.0_f64.powi(n.min(9) as i32);
+        assert!((least - 0.01..=2.0 * least + 0.01).contains(&wait), "after failure {} came {wait} s", n + 1);
+    }
+    // A new event does not wait.
+    let before = fleet.device(0).unwrap().sessions().failed;
+    fleet.device(0).unwrap().trigger("4 VALUE CHANGE");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(fleet.device(0).unwrap().sessions().failed, before + 1);
+}
+
+/// When the sessions of the first device opened.
+fn opened(fleet: &Fleet) -> Vec<Timestamp> {
+    let moment = |text: &str| CwmpDateTime::parse(text).unwrap().moment().unwrap();
+    let lines = fleet.ledger().lines();
+    lines.iter().filter(|line| matches!(line.fact, Fact::SessionOpened { .. })).map(|line| moment(&line.at)).collect()
 }
