@@ -83,14 +83,23 @@ impl ParameterPath {
 
     /// The object that holds this, with its final dot; empty for a root object.
     pub fn parent(&self) -> &str {
-        let inner = self.0.strip_suffix('.').unwrap_or(&self.0);
-        inner.rfind('.').map_or("", |dot| &inner[..=dot])
+        self.split_last().0
     }
 
     /// The last segment without dot.
     pub fn leaf(&self) -> &str {
+        self.split_last().1
+    }
+
+    /// The text before the last segment, and the last segment without its dot.
+    fn split_last(&self) -> (&str, &str) {
         let inner = self.0.strip_suffix('.').unwrap_or(&self.0);
-        inner.rfind('.').map_or(inner, |dot| &inner[dot + 1..])
+        if inner.ends_with(']') {
+            // The dots of an alias are its own (CWMP-387).
+            let last = segments(inner).last().unwrap_or_default();
+            return inner.split_at(inner.len() - last.len());
+        }
+        inner.split_at(inner.rfind('.').map_or(0, |dot| dot + 1))
     }
 
     /// The segments without their dots; none for the whole model. An alias in brackets is one segment whatever it holds.
@@ -269,6 +278,19 @@ mod tests {
         assert_eq!(path("Device.WiFi.SSID.{i}.").template(), "Device.WiFi.SSID.{i}.");
         assert_eq!(path("Device.A.[open").template(), "Device.A.{i}");
         assert_eq!(ParameterPath::root().template(), "");
+    }
+
+    #[test]
+    fn dots_in_an_alias_are_its_own_cwmp_387() {
+        let parameter = path("Device.Obj.[a.b].Par");
+        assert_eq!(parameter.segments().collect::<Vec<_>>(), ["Device", "Obj", "[a.b]", "Par"]);
+        assert_eq!((parameter.parent(), parameter.leaf()), ("Device.Obj.[a.b].", "Par"));
+        let row = path("Device.Obj.[a.b.c].");
+        assert_eq!((row.parent(), row.leaf(), row.instance()), ("Device.Obj.", "[a.b.c]", None));
+        assert_eq!(row.template(), "Device.Obj.{i}.");
+        assert!(parameter.is_within(&path("Device.Obj.[a.b].")) && !parameter.is_within(&row));
+        let deeper = path("Device.A.[x.y].B.[1.2].");
+        assert_eq!((deeper.parent(), deeper.leaf()), ("Device.A.[x.y].B.", "[1.2]"));
     }
 
     #[test]

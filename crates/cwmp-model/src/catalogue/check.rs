@@ -148,6 +148,10 @@ impl Entry {
 
     /// Enumeration and patterns; where the model has both, either will do.
     fn check_words(&self, text: &str, remarks: &mut Vec<ValueRemark>) {
+        if matches!(self.data_type(), "Alias" | "AliasCWMP") && text.starts_with(|c: char| !c.is_ascii_alphabetic()) {
+            // CWMP-385: the files of the models do not carry the pattern of this data type.
+            return remarks.push(ValueRemark::Pattern);
+        }
         let (mut named, mut patterns) = (self.enumeration().peekable(), self.patterns().peekable());
         let has_enumeration = named.peek().is_some();
         if !has_enumeration && patterns.peek().is_none() {
@@ -258,6 +262,20 @@ mod tests {
             assert_eq!(remark.severity(), Severity::Doubt);
             assert_eq!(remarks, [remark], "{path}");
         }
+    }
+
+    #[test]
+    fn an_alias_begins_with_a_letter_and_has_64_characters_cwmp_385() {
+        let alias = |text: &str| check("Device.WiFi.SSID.1.Alias", ValueType::String, text);
+        for good in ["a", "cpe-1", "home.lan", "Z_9", &"a".repeat(64)] {
+            assert_eq!(alias(good), [], "CWMP-385: {good}");
+        }
+        for bad in ["1a", "-a", "_a", ".a", "\u{e9}t\u{e9}"] {
+            assert_eq!(alias(bad), [ValueRemark::Pattern], "CWMP-385: {bad}");
+        }
+        let long = alias(&"a".repeat(65));
+        assert!(matches!(long[..], [ValueRemark::Size { size: 65, .. }]), "CWMP-385: {long:?}");
+        assert_eq!(check("Device.WiFi.SSID.1.SSID", ValueType::String, "1a"), [], "no other parameter");
     }
 
     #[test]

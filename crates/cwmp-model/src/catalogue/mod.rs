@@ -285,13 +285,30 @@ mod tests {
     }
 
     #[test]
-    fn services_are_found_below_services() {
+    fn services_are_found_below_services_cwmp_388() {
         let voice_1 = "InternetGatewayDevice.Services.VoiceService.1.VoiceProfile.2.Line.1.SIP.AuthPassword";
         assert!(entry(voice_1).is_secret());
         assert!(entry("Device.Services.VoiceService.1.SIP.Client.1.AuthPassword").is_secret());
         assert!(Catalogue::find(&path("Device.Services.VoiceService.1.VoiceProfile.1.Line.1.Enable")).is_some());
         assert_eq!(entry("Device.Services.STBServiceNumberOfEntries").value_type(), Some(ValueType::UnsignedInt));
         assert_eq!(entry("Device.Services.StorageService.").kind(), EntryKind::Table);
+        // Several of one kind, and both issues of TR-104 side by side below one root.
+        for root in ["Device.", "InternetGatewayDevice."] {
+            for service in ["1", "2", "17"] {
+                let voice = format!("{root}Services.VoiceService.{service}.");
+                for inner in ["VoiceProfile.1.Line.1.DirectoryNumber", "CallControl.Line.1.DirectoryNumber"] {
+                    let path = path(&format!("{voice}{inner}"));
+                    assert!(Catalogue::find(&path).is_some(), "CWMP-388: {path}");
+                }
+            }
+            for inner in ["STBService.3.Enable", "StorageService.2.Enable"] {
+                assert!(
+                    Catalogue::find(&path(&format!("{root}Services.{inner}"))).is_some(),
+                    "CWMP-388: {root}{inner}"
+                );
+            }
+            assert_eq!(Catalogue::find(&path(&format!("{root}VoiceService.1.VoiceProfile.1.Name"))), None, "{root}");
+        }
     }
 
     #[test]
