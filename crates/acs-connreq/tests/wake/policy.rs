@@ -50,6 +50,7 @@ async fn wake(policy: Policy, resolver: Arc<dyn Resolver>, url: &str) -> WakeOut
     HttpConnectionRequests::with_resolver(config, resolver, &Metrics::default()).wake(request(url)).await.unwrap()
 }
 
+// CWMP-420
 #[tokio::test]
 async fn the_corpus_of_hostile_urls_is_refused() {
     let cpe = Cpe::listen(vec![Step::Say(OK)]).await;
@@ -146,7 +147,7 @@ async fn every_address_of_a_name_must_pass() {
     }
 }
 
-// A rebinding name: allowed when it is checked, forbidden when it would be asked again.
+// CWMP-420. A rebinding name: allowed when it is checked, forbidden when it would be asked again.
 #[tokio::test]
 async fn a_name_is_resolved_once_and_only_the_checked_address_is_dialled() {
     let challenge = "HTTP/1.1 401 x\r\nWWW-Authenticate: Digest realm=\"c\", nonce=\"n\"\r\nContent-Length: 0\r\n\r\n";

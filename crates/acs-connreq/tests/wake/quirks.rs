@@ -132,7 +132,7 @@ async fn a_cpe_that_computes_with_the_root_is_served() {
     assert!(requests.iter().all(|r| r.starts_with("GET /tr069/cr ")), "{requests:?}");
 }
 
-// CWMP-416, CWMP-417
+// CWMP-416, CWMP-417, CWMP-423
 #[tokio::test]
 async fn refusals_are_told_apart() {
     let cpe = Cpe::listen(vec![Step::Say("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")]).await;

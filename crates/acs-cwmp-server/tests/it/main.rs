@@ -6,6 +6,7 @@ mod authentication;
 mod overload;
 mod quirks;
 mod receipts;
+mod requirements;
 mod robustness;
 mod sessions;
 mod sockets;
