@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -99,7 +98,7 @@ async fn serve_tls(
     stop: Stop,
 ) {
     let within = front_end.config().http.tls_handshake;
-    let handshake = TlsAcceptor::from(identity.current()).accept(socket);
+    let handshake = identity.acceptor().accept(socket);
     match tokio::time::timeout(within, handshake).await {
         Ok(Ok(stream)) => serve_connection(stream, Peer { address, tls: true }, front_end, stop).await,
         Ok(Err(error)) => {

@@ -4,9 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio_rustls::TlsAcceptor;
 
 /// The certificate of a listener, replaceable while it serves: connections that stand keep the one they began with.
 ///
@@ -16,7 +19,18 @@ use rustls::server::NoServerSessionStorage;
 pub struct TlsIdentity {
     certificates: PathBuf,
     key: PathBuf,
-    current: ArcSwap<ServerConfig>,
+    current: Arc<CurrentCertificate>,
+    config: Arc<ServerConfig>,
+}
+
+/// What each handshake is answered with.
+#[derive(Debug)]
+struct CurrentCertificate(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for CurrentCertificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
 }
 
 /// Why a certificate cannot be used.
@@ -45,18 +59,16 @@ pub enum TlsError {
 impl TlsIdentity {
     /// Reads a PEM chain, the server's certificate first, and its PEM key.
     pub fn from_files(certificates: &Path, key: &Path) -> Result<Arc<Self>, TlsError> {
-        let config = read(certificates, key)?;
-        Ok(Arc::new(Self {
-            certificates: certificates.to_owned(),
-            key: key.to_owned(),
-            current: ArcSwap::from_pointee(config),
-        }))
+        let current = Arc::new(CurrentCertificate(ArcSwap::from_pointee(read(certificates, key)?)));
+        let config = server_config(current.clone())
+            .map_err(|why| TlsError::Unusable { certificates: certificates.to_owned(), why })?;
+        let (certificates, key) = (certificates.to_owned(), key.to_owned());
+        Ok(Arc::new(Self { certificates, key, current, config: Arc::new(config) }))
     }
 
     /// Reads the files again. On an error the old certificate stays in use.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let config = read(&self.certificates, &self.key)?;
-        self.current.store(Arc::new(config));
+        self.current.0.store(Arc::new(read(&self.certificates, &self.key)?));
         Ok(())
     }
 
@@ -80,13 +92,9 @@ impl TlsIdentity {
         }
     }
 
-    /// An acceptor with the certificate of this moment, for a listener of another service.
-    pub fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
-        self.current().into()
-    }
-
-    pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        self.current.load_full()
+    /// An acceptor for any number of listeners; each handshake gets the certificate of its moment.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        Arc::clone(&self.config).into()
     }
 
     fn modified(&self) -> [Option<SystemTime>; 2] {
@@ -95,7 +103,7 @@ impl TlsIdentity {
     }
 }
 
-fn read(certificates: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
+fn read(certificates: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
     let no_file = |what, path: &Path, why: String| TlsError::File { what, path: path.to_owned(), why };
     let chain = CertificateDer::pem_file_iter(certificates)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -105,13 +113,15 @@ fn read(certificates: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
     }
     let private = PrivateKeyDer::from_pem_file(key).map_err(|e| no_file("private key", key, e.to_string()))?;
     let unusable = |why| TlsError::Unusable { certificates: certificates.to_owned(), why };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(unusable)?
+    // Checks that the two belong together.
+    CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider()).map_err(unusable)
+}
+
+fn server_config(certificate: Arc<CurrentCertificate>) -> Result<ServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(unusable)?;
+        .with_cert_resolver(certificate);
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
