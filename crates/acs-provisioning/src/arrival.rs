@@ -154,10 +154,7 @@ impl Inner {
         let Arrived { device, facts, .. } = arrived;
         let patch = ObjectsPatch { stamp: facts.stamp, forget: true, ..ObjectsPatch::default() };
         self.store().patch_objects(device, patch).await.map_err(error::store)?;
-        if !self.was_served_since(device, TaskKind::SetCredentials, facts.at).await? {
-            self.forget_connection_request_credential(device).await?;
-        }
-        Ok(())
+        self.forget_connection_request_credential(device, facts.stamp).await
     }
 
     /// The tasks that an Inform obliges us to and that are not there yet (`design.md` §4.7).

@@ -1,5 +1,5 @@
 use acs_proto::{ServiceError, VerifierReply};
-use acs_types::{CpeCredential, CpeVerifier, DeviceId, Secret};
+use acs_types::{CpeCredential, CpeVerifier, DeviceId, Secret, SessionStamp};
 use data_encoding::BASE32_NOPAD;
 
 use crate::error;
@@ -21,7 +21,11 @@ impl Inner {
 
     /// The credentials to send to a device: durable before they are sent, and pending until the device has taken them
     /// (CWMP-419). Until then either password may be the right one, so both are kept.
-    pub(crate) async fn pending_credential(&self, device: &DeviceId) -> Result<(String, Secret), ServiceError> {
+    pub(crate) async fn pending_credential(
+        &self,
+        device: &DeviceId,
+        stamp: SessionStamp,
+    ) -> Result<(String, Secret), ServiceError> {
         let before = self.credential(device).await?;
         let mut credential = before.clone();
         if credential.connection_request_username.is_empty() {
@@ -29,6 +33,7 @@ impl Inner {
         }
         if credential.pending_connection_request_password.is_empty() {
             credential.pending_connection_request_password = self.new_password();
+            credential.connection_request_stamp = stamp;
         }
         let pair =
             (credential.connection_request_username.clone(), credential.pending_connection_request_password.clone());
@@ -63,9 +68,16 @@ impl Inner {
         self.store().put_credential(device, Some(credential)).await.map_err(error::store)
     }
 
-    /// After `0 BOOTSTRAP` the device has none of ours (CWMP-185). What it logs in with stays.
-    pub(crate) async fn forget_connection_request_credential(&self, device: &DeviceId) -> Result<(), ServiceError> {
+    /// After `0 BOOTSTRAP` the device has none that was drawn before that session (CWMP-185). What it logs in with stays.
+    pub(crate) async fn forget_connection_request_credential(
+        &self,
+        device: &DeviceId,
+        stamp: SessionStamp,
+    ) -> Result<(), ServiceError> {
         let Some(mut credential) = self.store().credential(device).await.map_err(error::store)? else { return Ok(()) };
+        if credential.connection_request_username.is_empty() || credential.connection_request_stamp >= stamp {
+            return Ok(());
+        }
         credential.connection_request_username.clear();
         credential.connection_request_password = Secret::default();
         credential.pending_connection_request_password = Secret::default();

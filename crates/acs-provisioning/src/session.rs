@@ -110,7 +110,7 @@ impl Inner {
             let partition = self.store().partition(device).await.map_err(error::store)?;
             // At the end nothing is sent, so nothing has to be known for it.
             let view = match turn.more {
-                true => self.view(device, &partition, &mut entry, turn.at).await?,
+                true => self.view(turn.session, &partition, &mut entry, turn.at).await?,
                 false => acs_planner::View { notes: entry.notes.clone().unwrap_or_default(), ..Default::default() },
             };
             let mut tried = entry.clone();

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use acs_planner::{Known, SignedFile, View, wants};
 use acs_proto::{ErrorClass, ServiceError};
-use acs_types::{DeviceId, FileId, Partition, Task, TaskId};
+use acs_types::{DeviceId, FileId, Partition, SessionRef, Task, TaskId};
 use cwmp_model::{ParameterPath, Timestamp};
 
 use crate::error;
@@ -14,11 +14,12 @@ impl Inner {
     /// What the plan for a session needs to know; what it costs is read only for tasks that need it.
     pub(crate) async fn view(
         &self,
-        device: &DeviceId,
+        session: &SessionRef,
         partition: &Partition,
         entry: &mut Entry,
         at: Timestamp,
     ) -> Result<View, ServiceError> {
+        let device = &session.device;
         if entry.notes.is_none()
             && let Some(summary) = &partition.summary
         {
@@ -30,7 +31,7 @@ impl Inner {
         };
         let wants = wants(&partition.tasks);
         let credential = match wants.credential {
-            true => Some(self.pending_credential(device).await?),
+            true => Some(self.pending_credential(device, session.stamp).await?),
             false => None,
         };
         Ok(View {

@@ -468,6 +468,29 @@ async fn an_idle_session_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_credential_drawn_in_a_session_outlives_the_late_record_of_its_bootstrap_p7() {
+    let mut config = config();
+    config.first_contact = FirstContact::Credentials;
+    let (world, mut cpe) = (World::new(config), new_cpe());
+    let session = world.session_ref();
+    world.begin(&session, &cpe, &[BOOTSTRAP, BOOT]).await;
+    let calls = world.next(&session, Vec::new()).await.unwrap().calls;
+    // Ingest comes to the Inform's record while the password is on its way.
+    world.service.observe(vec![world.inform_record(&session, &cpe, &[BOOTSTRAP, BOOT])]).await.unwrap();
+    let (answers, _) = send(&mut cpe, &calls, world.now());
+    world.go_on(&session, &mut cpe, answers).await;
+    let credential = world.store.credential(&device()).await.unwrap().unwrap();
+    let password = cpe.value("Device.ManagementServer.ConnectionRequestPassword");
+    assert!(!password.is_empty());
+    assert_eq!(credential.connection_request_password.reveal(), password, "the ACS forgot what it sent");
+    // The next factory reset does forget it.
+    let later = world.session_ref();
+    world.begin(&later, &cpe, &[BOOTSTRAP, BOOT]).await;
+    let credential = world.store.credential(&device()).await.unwrap().unwrap();
+    assert!(credential.connection_request_password.is_empty());
+}
+
+#[tokio::test]
 async fn first_contact_gives_credentials_and_reads_all_cwmp_419() {
     let mut config = config();
     config.first_contact = FirstContact::Discover;

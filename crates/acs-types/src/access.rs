@@ -1,4 +1,4 @@
-use crate::{DeviceId, Secret, Tenant, TokenId};
+use crate::{DeviceId, Secret, SessionStamp, Tenant, TokenId};
 use cwmp_model::Timestamp;
 
 /// How a CPE proved who it is.
@@ -48,6 +48,8 @@ pub struct CpeCredential {
     /// A password that was sent or is about to be sent to the device and is not proved yet; empty: none. Until then either
     /// may be the right one.
     pub pending_connection_request_password: Secret,
+    /// The session that the newest of them was drawn in: a `0 BOOTSTRAP` of a later one makes both worthless (CWMP-185).
+    pub connection_request_stamp: SessionStamp,
 }
 
 /// What the front-end needs to check a login.

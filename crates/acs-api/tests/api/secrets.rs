@@ -26,6 +26,7 @@ async fn no_secret_comes_out_of_any_route() {
         connection_request_username: "cr".into(),
         connection_request_password: Secret::new(CANARY),
         pending_connection_request_password: Secret::new(CANARY),
+        ..CpeCredential::default()
     };
     bench.store.put_credential(&device, Some(credential)).await.unwrap();
     bench.store.put_sessions(vec![session(&device, 1)]).await.unwrap();

@@ -1,4 +1,4 @@
-use acs_types::{ApiToken, AuditRecord, CpeCredential, Scope, Secret};
+use acs_types::{ApiToken, AuditRecord, CpeCredential, Scope, Secret, SessionStamp};
 use cwmp_model::Timestamp;
 
 use super::{Enumerated, RecordError, SecretSeal, Wire, field};
@@ -72,6 +72,7 @@ impl Wire for CpeCredential {
                 self.pending_connection_request_password.reveal(),
                 seal,
             ),
+            connection_request_stamp: self.connection_request_stamp.as_micros(),
         }
     }
 
@@ -91,6 +92,7 @@ impl Wire for CpeCredential {
             connection_request_username: message.connection_request_username,
             connection_request_password: Secret::new(connection_request_password),
             pending_connection_request_password: Secret::new(pending_connection_request_password),
+            connection_request_stamp: SessionStamp::from_micros(message.connection_request_stamp),
         })
     }
 }

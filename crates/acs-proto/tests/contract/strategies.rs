@@ -475,13 +475,14 @@ pub(crate) fn audit() -> impl Strategy<Value = AuditRecord> {
 }
 
 pub(crate) fn credential() -> impl Strategy<Value = CpeCredential> {
-    (text(), secret(), text(), secret(), secret()).prop_map(
-        |(username, password, connection_request_username, now, pending)| CpeCredential {
+    (text(), secret(), text(), secret(), secret(), any::<i64>()).prop_map(
+        |(username, password, connection_request_username, now, pending, stamp)| CpeCredential {
             username,
             password,
             connection_request_username,
             connection_request_password: now,
             pending_connection_request_password: pending,
+            connection_request_stamp: SessionStamp::from_micros(stamp),
         },
     )
 }

@@ -374,6 +374,7 @@ pub(crate) fn credential() -> CpeCredential {
         connection_request_username: "acs".into(),
         connection_request_password: Secret::new("first"),
         pending_connection_request_password: Secret::new("second"),
+        connection_request_stamp: SessionStamp::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use acs_types::{
     ApiToken, AuditRecord, CpeCredential, FileId, FileRecord, FileType, ModelKey, ModelNotes, PageRequest, Scope,
-    Tenant,
+    SessionStamp, Tenant,
 };
 
 use super::sample::{at, device, path};
@@ -76,6 +76,7 @@ fn credential(username: &str) -> CpeCredential {
         connection_request_username: "acs".into(),
         connection_request_password: "wake".to_owned().into(),
         pending_connection_request_password: "next".to_owned().into(),
+        connection_request_stamp: SessionStamp::from_micros(7),
     }
 }
 
