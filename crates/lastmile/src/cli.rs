@@ -87,6 +87,7 @@ impl DevOptions {
     pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
         let mut settings = Settings::defaults();
         settings.override_default("connection_requests.allow_loopback", true);
+        settings.override_default("connection_requests.interval_seconds", 0);
         self.sources.add_to(&mut settings)?;
         for (flag, key, value) in [
             ("data-dir", "data.dir", &self.data_dir),
