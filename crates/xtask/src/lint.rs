@@ -17,5 +17,5 @@ fn deny() -> anyhow::Result<()> {
         println!("`cargo deny` is missing: installing it (some minutes)");
         process::cargo(&["install", "cargo-deny", "--locked"])?;
     }
-    process::cargo(&["deny", "--offline", "--log-level", "error", "check", "licenses", "bans", "sources"])
+    process::cargo(&["deny", "--log-level", "error", "check", "licenses", "bans", "sources"])
 }
