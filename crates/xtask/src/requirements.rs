@@ -51,7 +51,7 @@ pub(crate) fn problems() -> anyhow::Result<Vec<String>> {
     for number in numbers() {
         match (held.contains_key(&number), waiting.contains_key(&number)) {
             (false, false) => {
-                problems.push(format!("CWMP-{number:03} is neither cited by a test nor listed as waiting"))
+                problems.push(format!("CWMP-{number:03} is neither cited by a test nor listed as waiting"));
             }
             (true, true) => problems.push(format!("CWMP-{number:03} is listed as waiting, but a test cites it")),
             _ => {}
