@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use acs_events::LoggedEvent;
 use acs_types::{
-    EmitterId, EventBody, EventId, EventRecord, InformRecord, SessionId, SessionOutcome, SessionRecord, SessionRef,
+    EmitterId, EventBody, EventId, EventRecord, InformRecord, Position, SessionId, SessionOutcome, SessionRecord, SessionRef,
 };
 use cwmp_model::Timestamp;
 
@@ -26,7 +26,8 @@ struct Open {
     first: EventRecord,
     last_at: Timestamp,
     last_emitter: EmitterId,
-    resume: u32,
+    /// The place of its last record (P9).
+    last: Position,
     records: u32,
 }
 
@@ -45,7 +46,7 @@ impl OpenSessions {
                 }
                 open.last_at = open.last_at.max(record.occurred_at);
                 open.last_emitter = record.emitter.clone();
-                open.resume = open.resume.max(record.position.resume);
+                open.last = open.last.max(record.position);
             }
             (EventBody::Inform(_), None) => self.open(session, event),
             _ => {}
@@ -77,7 +78,7 @@ impl OpenSessions {
             first: record.clone(),
             last_at: record.occurred_at,
             last_emitter: record.emitter.clone(),
-            resume: record.position.resume,
+            last: record.position,
             records: 1,
         };
         self.order.insert(event.position, session);
@@ -105,7 +106,7 @@ fn lost_record(open: &Open) -> Option<EventRecord> {
     };
     let InformRecord { events, retry_count, cwmp_version, remote, auth, tls, .. } = &**inform;
     let ended = SessionRecord {
-        at: SessionRef { device: device.clone(), session, stamp: record.position.stamp, resume: open.resume },
+        at: SessionRef { device: device.clone(), session, stamp: record.position.stamp, resume: open.last.resume },
         tenant: record.tenant.clone(),
         front_end: open.last_emitter.clone(),
         started_at: record.occurred_at,
@@ -125,6 +126,8 @@ fn lost_record(open: &Open) -> Option<EventRecord> {
     };
     Some(EventRecord {
         event_id: EventId::derived(&record.event_id, "lost"),
+        // A place of its own behind the last record: nobody numbers on in this resume any more (P9).
+        position: Position { seq: open.last.seq.saturating_add(1), ..open.last },
         occurred_at: open.last_at,
         late: true,
         body: EventBody::SessionEnded(Box::new(ended)),

@@ -103,6 +103,11 @@ async fn a_session_without_end_is_lost_when_its_front_end_is_gone_p9() {
     let lost = &ended[1];
     assert_eq!((lost.at.session, lost.outcome, lost.complete), (session(1, 1), SessionOutcome::Lost, false));
     assert_eq!(lost.record_count, 2);
+    let records = world.log.records();
+    let mut places: Vec<_> = records.iter().filter(|r| r.session == Some(session(1, 1))).map(|r| r.position).collect();
+    assert!(places.is_sorted(), "the end comes last: {places:?}");
+    places.dedup();
+    assert_eq!(places.len(), 3, "each record has a place of its own: {places:?}");
     assert_eq!(world.store.session(&session(1, 1)).await.unwrap().unwrap().outcome, SessionOutcome::Lost);
     world.run().await;
     assert_eq!(world.sessions_ended().len(), 2, "closed once");
