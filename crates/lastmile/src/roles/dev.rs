@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use acs_api::ApiService;
-use acs_cwmp_server::{FrontEnd, TlsIdentity};
+use acs_cwmp_server::{CpeAuthScheme, FrontEnd, TlsIdentity};
 use acs_events::EventLog;
 use acs_files::LocalFileServer;
 use acs_ingest::Ingest;
 use acs_keyring::KeyRing;
 use acs_proto::Provisioning;
 use acs_provisioning::ProvisioningService;
-use acs_store::SessionCache;
 use acs_store::memory::MemorySessionCache;
+use acs_store::{Credentials as _, SessionCache};
 use acs_store_embedded::{Embedded, EventRetention, Options};
 use acs_telemetry::{BuildInfo, Health, Impact, Metrics};
-use acs_types::Scope;
+use acs_types::{DeviceId, Scope, Secret};
 use anyhow::Context;
 use cwmp_session::auth::Password;
 use lastmile_fleet::{DeviceCredentials, Fleet, FleetConfig, Trust};
@@ -51,7 +51,7 @@ async fn serve(config: DevConfig) -> anyhow::Result<()> {
     let token = parts.administrator(&config).await?;
     let shutdown = CancellationToken::new();
     let services = parts.start(&config, ports, &shutdown);
-    let fleet = start_fleet(&config, services.addresses.cwmp).await?;
+    let fleet = start_fleet(&config, services.addresses.cwmp, &parts.store).await?;
     let endpoints = Endpoints::new(services.addresses.api, &token);
     endpoints.write(&config.data)?;
     welcome(&config, &services.addresses, &token)?;
@@ -185,7 +185,7 @@ impl Parts {
     /// Makes the administrator's token: the one configured, else the one of the last start, else a new one.
     async fn administrator(&self, config: &DevConfig) -> anyhow::Result<String> {
         let token = match config.admin_token.reveal() {
-            "" => kept_token(&config.data)?,
+            "" => format!("lm_admin_{}", kept_secret(&config.data.join("admin-token"))?),
             configured => configured.to_owned(),
         };
         self.api.ensure_token(ADMINISTRATOR, &token, &Scope::ALL).await?;
@@ -319,20 +319,19 @@ fn front_end_config(config: &DevConfig, booted: i64) -> acs_cwmp_server::Config 
     front_end
 }
 
-/// The token of the last start in this folder, or a new one, readable by the owner alone.
-fn kept_token(data: &Path) -> anyhow::Result<String> {
-    let path = data.join("admin-token");
-    if let Ok(kept) = std::fs::read_to_string(&path) {
+/// The secret that the last start kept in this file, or a new one, readable by the owner alone.
+fn kept_secret(path: &Path) -> anyhow::Result<String> {
+    if let Ok(kept) = std::fs::read_to_string(path) {
         let kept = kept.trim().to_owned();
         if !kept.is_empty() {
             return Ok(kept);
         }
     }
-    let mut secret = [0; 32];
-    rand::fill(&mut secret);
-    let token = format!("lm_admin_{}", data_encoding::BASE64URL_NOPAD.encode(&secret));
-    write_private(&path, &token)?;
-    Ok(token)
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes);
+    let secret = data_encoding::BASE64URL_NOPAD.encode(&bytes);
+    write_private(path, &secret)?;
+    Ok(secret)
 }
 
 /// Writes a file that only its owner can read, whole or not at all.
@@ -349,7 +348,8 @@ pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     written().with_context(|| format!("{} cannot be written", path.display()))
 }
 
-async fn start_fleet(config: &DevConfig, cwmp: SocketAddr) -> anyhow::Result<Option<Fleet>> {
+/// The simulated devices: the same ones at each start over this folder. They log in as CPEs have to.
+async fn start_fleet(config: &DevConfig, cwmp: SocketAddr, store: &Embedded) -> anyhow::Result<Option<Fleet>> {
     if config.fleet_devices == 0 {
         return Ok(None);
     }
@@ -357,13 +357,31 @@ async fn start_fleet(config: &DevConfig, cwmp: SocketAddr) -> anyhow::Result<Opt
     let mut fleet = FleetConfig::new(format!("{scheme}://{}/", reachable(cwmp)));
     fleet.devices = config.fleet_devices;
     fleet.periodic = config.fleet_periodic;
+    fleet.state = Some(config.data.join("fleet"));
+    // The devices and their ACS are one process.
+    fleet.trust = Trust::Anybody;
     if let Some((username, secret)) = &config.shared_credentials {
         let password = Password::new(secret.reveal());
         fleet.credentials = DeviceCredentials::Shared { username: username.clone(), password };
+    } else if config.auth.scheme != CpeAuthScheme::Open {
+        let secret = Password::new(kept_secret(&config.data.join("fleet-secret"))?);
+        fleet.credentials = DeviceCredentials::Derived { secret };
+        register_fleet(&fleet, store).await?;
     }
-    // The devices and their ACS are one process.
-    fleet.trust = Trust::Anybody;
     Ok(Some(Fleet::start(fleet).await?))
+}
+
+/// Tells the store what each simulated device logs in with.
+async fn register_fleet(fleet: &FleetConfig, store: &Embedded) -> anyhow::Result<()> {
+    for index in 0..fleet.devices {
+        let Some((username, password)) = fleet.login(index) else { continue };
+        let device = DeviceId::of(&fleet.identity(index));
+        let mut credential = store.credential(&device).await?.unwrap_or_default();
+        credential.username = username;
+        credential.password = Secret::new(password.expose());
+        store.put_credential(&device, Some(credential)).await?;
+    }
+    Ok(())
 }
 
 /// Keeps the health checks true.
