@@ -418,6 +418,12 @@ fn welcome(config: &DevConfig, addresses: &Addresses, token: &str) -> anyhow::Re
     writeln!(out, "  ACS URL for CPEs   {scheme}://{}/", addresses.cwmp)?;
     writeln!(out, "  API                http://{}/api/v1", addresses.api)?;
     writeln!(out, "  Files              {}", addresses.files)?;
+    if config.files_listen.ip().is_unspecified() && config.files_public_url.is_empty() {
+        writeln!(
+            out,
+            "                     (CPEs on other hosts need the key `files.public_url`, such as http://HOST:PORT)"
+        )?;
+    }
     writeln!(out, "  Data folder        {}", config.data.display())?;
     writeln!(out, "  Administrator      {token}")?;
     writeln!(out, "  Simulated devices  {}", config.fleet_devices)?;
