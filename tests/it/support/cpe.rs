@@ -2,7 +2,7 @@
 
 use cwmp_codec::{
     AcsRequest, CpeRequest, CpeResponse, CwmpNamespace, Envelope, Event, Header, Inform, Limits, Message,
-    TransferComplete, decode_from_acs, encode,
+    decode_from_acs, encode,
 };
 use cwmp_model::{DeviceIdentity, ParameterPath, ParameterValue, Value};
 
@@ -12,6 +12,7 @@ pub(crate) struct Cpe {
     http: reqwest::Client,
     pub(crate) identity: DeviceIdentity,
     pub(crate) parameter_key: String,
+    pub(crate) connection_request_url: String,
     pub(crate) cookie: Option<String>,
     informs: u32,
 }
@@ -45,7 +46,15 @@ impl Cpe {
             serial_number: serial.to_owned(),
         };
         let http = reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(60)).build().unwrap();
-        Self { url: url.to_owned(), http, identity, parameter_key: String::new(), cookie: None, informs: 0 }
+        Self {
+            url: url.to_owned(),
+            http,
+            identity,
+            parameter_key: String::new(),
+            connection_request_url: "http://127.0.0.1:9/x".to_owned(),
+            cookie: None,
+            informs: 0,
+        }
     }
 
     pub(crate) fn id(&self) -> String {
@@ -73,7 +82,7 @@ impl Cpe {
                 parameter("Device.DeviceInfo.SoftwareVersion", "1.0"),
                 parameter("Device.DeviceInfo.ProvisioningCode", ""),
                 parameter("Device.ManagementServer.ParameterKey", &self.parameter_key.clone()),
-                parameter("Device.ManagementServer.ConnectionRequestURL", "http://127.0.0.1:9/x"),
+                parameter("Device.ManagementServer.ConnectionRequestURL", &self.connection_request_url.clone()),
             ],
         };
         envelope("1", Message::CpeRequest(CpeRequest::Inform(inform)))
@@ -94,11 +103,6 @@ impl Cpe {
 
     pub(crate) async fn answer(&mut self, id: &str, response: CpeResponse) -> Answer {
         self.post(&encode(&envelope(id, Message::CpeResponse(response))).unwrap()).await
-    }
-
-    pub(crate) async fn transfer_complete(&mut self, transfer: TransferComplete) -> Answer {
-        let message = Message::CpeRequest(CpeRequest::TransferComplete(transfer));
-        self.post(&encode(&envelope("2", message)).unwrap()).await
     }
 
     pub(crate) async fn post(&mut self, body: &[u8]) -> Answer {

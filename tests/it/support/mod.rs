@@ -11,7 +11,7 @@ use std::time::Duration;
 use lastmile_fleet::{DeviceHandle, FleetConfig, RetryRule};
 use tokio::time::Instant;
 
-pub(crate) use api::{Api, Reply};
+pub(crate) use api::Api;
 pub(crate) use server::{Options, Server};
 
 /// The longest wait for something that takes moments; a debug build on a busy machine is slow.
