@@ -460,6 +460,21 @@ fn a_command_whose_outcome_nothing_tells_needs_a_person_p3() {
 }
 
 #[test]
+fn a_read_back_without_answer_is_tried_in_the_next_session_p3() {
+    let mut cpe = Cpe::new("Device.", 10);
+    cpe.habit = Box::new(|_| Some(Reply::Silence));
+    let mut bench = run(cpe, vec![set_values("Device.IP.Diagnostics.IPPing.DiagnosticsState", "Requested")]);
+    bench.cpe.take_key("someone else's");
+    bench.session();
+    assert!(matches!(bench.the_task().state, TaskState::Unknown { .. }), "{:?}", bench.the_task().state);
+    bench.session();
+    assert_eq!(bench.the_task().state, TaskState::NeedsOperator, "but not for ever (P4)");
+    let fault = bench.the_task().fault.clone().unwrap();
+    assert!(fault.text.contains("went unanswered"), "{}", fault.text);
+    assert_eq!(bench.cpe.seen.iter().filter(|seen| seen.starts_with("Set")).count(), 1, "sent once");
+}
+
+#[test]
 fn values_have_the_type_that_the_device_reported_cwmp_076() {
     let mut bench = Bench::new(Cpe::new("Device.", 10), vec![set_values("Device.X_Group0.P1", "7")]);
     let known = acs_planner::Known { kind: Some(ValueType::Int), writable: Some(true) };

@@ -286,8 +286,10 @@ impl Step<'_, '_> {
                 return;
             }
             CallOutcome::None(NoAnswer::Lost) => {
+                // The next session asks again, until it has gone unanswered too often.
                 self.tasks.get_mut(id).map(life::read_unanswered);
-                &[]
+                self.plan.jobs.insert(id.clone(), Job::Vain);
+                return;
             }
             _ => &[],
         };
