@@ -10,6 +10,7 @@ use cwmp_model::Timestamp;
 use crate::error;
 use crate::metrics::{AttemptLabels, Transition};
 use crate::service::Inner;
+use crate::session::wants_now;
 
 /// How often a decision is made anew because someone else wrote first.
 pub(crate) const COMMIT_TRIES: usize = 8;
@@ -50,9 +51,17 @@ impl Inner {
         mut changes: Vec<Change>,
         subscriber_id: &str,
     ) -> Result<CommitOutcome, ServiceError> {
-        let timers: Vec<_> = changes.iter().filter_map(|c| deadline_of(&c.task, &self.config.settings)).collect();
+        let mut timers: Vec<_> = changes.iter().filter_map(|c| deadline_of(&c.task, &self.config.settings)).collect();
+        // Whoever is to wake the device for what goes into the queue may die before doing so.
+        let now = self.now();
+        let waits = changes.iter().any(|change| wants_now(&change.task, now));
+        let wake = waits.then(|| self.wake_to_arm(device, now)).flatten();
+        timers.extend(wake.clone());
         if !timers.is_empty() {
             self.store().put_timers(timers).await.map_err(error::store)?;
+        }
+        if let Some(wake) = wake {
+            self.note_armed(device, wake.due);
         }
         changes.sort_by_key(|change| matches!(change.task.state, TaskState::Sending { .. }));
         for part in changes.chunks(Commit::WRITES_MAX) {

@@ -79,11 +79,21 @@ impl Inner {
     /// Makes sure that the device is woken again; `soon`: after the first step even if it is armed for later.
     pub(crate) async fn arm_wake(&self, device: &DeviceId, now: Timestamp, soon: bool) -> Result<(), ServiceError> {
         let due = now.plus(self.wake_step(0));
-        let armed = self.armed(device).filter(|at| *at > now && (!soon || *at <= due));
-        if armed.is_some() {
+        if self.is_armed(device, now, soon.then_some(due)) {
             return Ok(());
         }
         self.put_wake(device, due, 0).await
+    }
+
+    /// The timer that has to stand before wanted-now work waits in the queue; `None`: one stands already.
+    pub(crate) fn wake_to_arm(&self, device: &DeviceId, now: Timestamp) -> Option<Timer> {
+        let due = now.plus(self.wake_step(0));
+        (!self.is_armed(device, now, None)).then(|| wake_timer(device, due, 0))
+    }
+
+    /// Whether a wake-up of the device is to come, not after `by`.
+    fn is_armed(&self, device: &DeviceId, now: Timestamp, by: Option<Timestamp>) -> bool {
+        self.armed(device).is_some_and(|at| at > now && by.is_none_or(|by| at <= by))
     }
 
     /// A wake-up is due: the device is woken if it still has wanted-now work and no session.
@@ -110,14 +120,18 @@ impl Inner {
     }
 
     async fn put_wake(&self, device: &DeviceId, due: Timestamp, step: usize) -> Result<(), ServiceError> {
-        let timer = Timer { due, device: device.clone(), kind: TimerKind::Wake, reference: step.to_string() };
-        self.store().put_timers(vec![timer]).await.map_err(error::store)?;
+        self.store().put_timers(vec![wake_timer(device, due, step)]).await.map_err(error::store)?;
+        self.note_armed(device, due);
+        Ok(())
+    }
+
+    /// The timer of a wake-up is durable.
+    pub(crate) fn note_armed(&self, device: &DeviceId, due: Timestamp) {
         let mut wakes = self.lock_wakes();
         wakes.insert(device.clone(), due);
         while wakes.len() > ARMED_MAX {
             wakes.pop_front();
         }
-        Ok(())
     }
 
     fn wake_step(&self, step: usize) -> Duration {
@@ -132,4 +146,8 @@ impl Inner {
     fn lock_wakes(&self) -> std::sync::MutexGuard<'_, ArmedWakes> {
         self.wakes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn wake_timer(device: &DeviceId, due: Timestamp, step: usize) -> Timer {
+    Timer { due, device: device.clone(), kind: TimerKind::Wake, reference: step.to_string() }
 }

@@ -5,6 +5,7 @@
 mod support;
 
 use acs_proto::Answer;
+use acs_provisioning::FirstContact;
 use acs_store::SessionCache;
 use acs_types::{SessionOutcome, SessionRef, TaskSpec};
 use proptest::prelude::*;
@@ -148,4 +149,44 @@ proptest! {
             race.drain().await;
         });
     }
+}
+
+#[tokio::test]
+async fn what_a_bootstrap_obliges_to_wakes_the_device_when_the_process_dies_in_its_session_p7_f5() {
+    let mut config = config();
+    config.first_contact = FirstContact::Credentials;
+    let (mut world, cpe) = (World::new(config), new_cpe());
+    let session = world.session_ref();
+    assert!(world.begin(&session, &cpe, &[BOOTSTRAP]).await.work);
+    // Killed after its InformResponse: nobody tells the end, the device does not come back by itself.
+    world.restart();
+    world.sessions.clear();
+    for _ in 0..15 {
+        world.pass(1);
+        world.fire().await;
+    }
+    assert_eq!(world.wakes.count(), 1, "what it obliges to waits in the queue");
+}
+
+#[tokio::test]
+async fn a_task_that_goes_back_to_the_queue_wakes_the_device_when_the_process_dies_p1() {
+    let (mut world, mut cpe) = (World::new(config()), new_cpe());
+    world.known_device(&mut cpe).await;
+    world.enqueue("1", set_values("InternetGatewayDevice.DeviceInfo.ProvisioningCode", "x")).await;
+    let first = world.session_ref();
+    world.begin(&first, &cpe, &[PERIODIC]).await;
+    assert_eq!(world.next(&first, Vec::new()).await.unwrap().calls.len(), 1);
+    // While it is on its way nothing is wanted, so the chain of wake-ups ends.
+    world.pass(15);
+    world.fire().await;
+    let second = world.session_ref();
+    world.begin(&second, &cpe, &[PERIODIC]).await;
+    world.restart();
+    world.sessions.clear();
+    let before = world.wakes.count();
+    for _ in 0..15 {
+        world.pass(1);
+        world.fire().await;
+    }
+    assert_eq!(world.wakes.count(), before + 1, "it waits in the queue again, and nobody else knows");
 }
