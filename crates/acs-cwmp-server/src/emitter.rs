@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use acs_events::{AppendError, EventLog};
 use acs_proto::Provisioning;
-use acs_types::{EmitterId, EventBody, EventRecord};
+use acs_types::{EmitterId, EventBody, EventRecord, InformEvent};
+use cwmp_model::ParameterValue;
 use fail::fail_point;
 use tokio::time::Instant;
 
@@ -22,11 +23,13 @@ pub struct ReceiptLimits {
     /// Records that nobody awaits and that found no place are kept in memory to be tried again; the oldest over this
     /// number is dropped and counted.
     pub kept: usize,
+    /// And over this many bytes of them, roughly counted: Informs may be large (P19).
+    pub kept_bytes: usize,
 }
 
 impl Default for ReceiptLimits {
     fn default() -> Self {
-        Self { log: Duration::from_secs(2), outbox: Duration::from_secs(3), kept: 10_000 }
+        Self { log: Duration::from_secs(2), outbox: Duration::from_secs(3), kept: 10_000, kept_bytes: 64 << 20 }
     }
 }
 
@@ -53,6 +56,8 @@ struct Numbers {
     next: u64,
     free: BTreeSet<u64>,
     again: VecDeque<EventRecord>,
+    /// What `again` takes, by [`weight`].
+    again_bytes: usize,
 }
 
 impl Numbers {
@@ -64,6 +69,17 @@ impl Numbers {
         self.next += 1;
         number
     }
+
+    fn keep(&mut self, record: EventRecord) {
+        self.again_bytes += weight(&record);
+        self.again.push_back(record);
+    }
+
+    fn pop_kept(&mut self) -> Option<EventRecord> {
+        let record = self.again.pop_front()?;
+        self.again_bytes = self.again_bytes.saturating_sub(weight(&record));
+        Some(record)
+    }
 }
 
 impl Emitter {
@@ -74,7 +90,7 @@ impl Emitter {
         limits: ReceiptLimits,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let state = Mutex::new(Numbers { next: 1, free: BTreeSet::new(), again: VecDeque::new() });
+        let state = Mutex::new(Numbers { next: 1, free: BTreeSet::new(), again: VecDeque::new(), again_bytes: 0 });
         Self { id, log, outbox, limits, metrics, state }
     }
 
@@ -128,7 +144,7 @@ impl Emitter {
             }
             let mut state = self.state();
             if state.again.front().is_some_and(|first| first.event_id == id) {
-                state.again.pop_front();
+                state.pop_kept();
             }
             if appended == Append::TooLarge {
                 state.free.insert(number);
@@ -162,9 +178,9 @@ impl Emitter {
 
     fn keep(&self, record: EventRecord) {
         let mut state = self.state();
-        state.again.push_back(record);
-        if state.again.len() > self.limits.kept
-            && let Some(dropped) = state.again.pop_front()
+        state.keep(record);
+        while (state.again.len() > self.limits.kept || state.again_bytes > self.limits.kept_bytes)
+            && let Some(dropped) = state.pop_kept()
         {
             tracing::error!(emitter_seq = dropped.emitter_seq, "an event record found no place and is dropped");
             self.metrics.record_lost();
@@ -193,5 +209,28 @@ fn shorten(record: &mut EventRecord) -> bool {
             true
         }
         _ => false,
+    }
+}
+
+/// About how many bytes of memory a record takes.
+fn weight(record: &EventRecord) -> usize {
+    /// Of the record itself, and of each entry of its lists.
+    const BASE: usize = 512;
+    const ENTRY: usize = 128;
+    BASE + match &record.body {
+        EventBody::Inform(inform) => {
+            let parameter = |p: &ParameterValue| ENTRY + p.name.as_str().len() + p.value.text.len();
+            let event = |e: &InformEvent| ENTRY + e.code.len() + e.command_key.len() + e.dedup_key.len();
+            inform.parameters.iter().map(parameter).sum::<usize>() + inform.events.iter().map(event).sum::<usize>()
+        }
+        EventBody::Transfer(transfer) => {
+            let parameters = transfer.fault.parameters.iter();
+            let faults: usize = parameters.map(|p| ENTRY + p.name.as_str().len() + p.text.len()).sum();
+            faults + transfer.fault.text.len() + transfer.dedup_key.len()
+        }
+        EventBody::SessionEnded(session) => {
+            session.exchanges.iter().map(|exchange| ENTRY + exchange.message.len()).sum()
+        }
+        _ => 0,
     }
 }

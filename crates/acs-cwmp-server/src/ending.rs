@@ -29,15 +29,23 @@ impl FrontEnd {
         if self.sweeps.swap(true, Ordering::Relaxed) {
             return;
         }
+        self.sweep(|front_end| async move { front_end.time_out().await });
+        // By itself: an event log that hangs must not hold up the deadlines of sessions.
+        self.sweep(|front_end| async move {
+            if front_end.emitter.kept() > 0 {
+                front_end.emitter.retry_kept().await;
+            }
+        });
+    }
+
+    /// Does `work` from time to time, as long as the front-end is there.
+    fn sweep<F: Future<Output = ()> + Send>(self: &Arc<Self>, work: impl Fn(Arc<Self>) -> F + Send + 'static) {
         let front_end = Arc::downgrade(self);
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(SWEEP_INTERVAL).await;
                 let Some(front_end) = front_end.upgrade() else { return };
-                front_end.time_out().await;
-                if front_end.emitter.kept() > 0 {
-                    front_end.emitter.retry_kept().await;
-                }
+                work(front_end).await;
             }
         });
     }

@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use acs_proto::{Answer, AnswerOutcome, UnansweredReason};
 use acs_types::{
@@ -33,6 +34,8 @@ pub(crate) struct Session {
     pub(crate) device: DeviceIdentity,
     pub(crate) events: Vec<String>,
     pub(crate) retry_count: u32,
+    /// How long it may be silent, as far as its Inform asked for that; `None`: the configured time.
+    pub(crate) idle_timeout: Option<Duration>,
     /// What is done otherwise for its model.
     pub(crate) rule: Option<ModelRule>,
     pub(crate) ladder: Ladder,
@@ -73,6 +76,7 @@ impl Session {
             device: DeviceIdentity::default(),
             events: Vec::new(),
             retry_count: 0,
+            idle_timeout: None,
             rule: None,
             ladder: Ladder::default(),
             accepted: false,

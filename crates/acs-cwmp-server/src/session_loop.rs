@@ -244,6 +244,7 @@ impl FrontEnd {
 
     /// The receipt of the Inform and `Provisioning::begin`, side by side (`design.md` §4.6).
     async fn begin(&self, session: &mut Session, facts: InformFacts) -> Input {
+        session.idle_timeout = Some(facts.idle_timeout);
         let device = session.at.device.clone();
         let chain = self.devices.chain(&device, session.at.session, session.at.stamp, facts.inform.retry_count);
         session.subscriber = self.devices.subscriber(&device);
@@ -311,7 +312,7 @@ impl FrontEnd {
         let request = NextRequest {
             session: session.at.clone(),
             at: now,
-            deadline: now.plus(self.segment_time()),
+            deadline: now.plus(self.segment_time(session)),
             version: session.machine.version(),
             auth: session.origin.auth,
             tls: session.origin.tls,
@@ -339,8 +340,8 @@ impl FrontEnd {
 
     /// How long the answers to a segment may take: twice the idle time-out, because the request that changes something comes
     /// last in it.
-    fn segment_time(&self) -> Duration {
-        self.config.session.idle_timeout * 2
+    fn segment_time(&self, session: &Session) -> Duration {
+        session.idle_timeout.unwrap_or(self.config.session.idle_timeout) * 2
     }
 
     /// Takes the work hint of the device, if one stands, so that the session asks once more (`design.md` §4.8).

@@ -174,6 +174,42 @@ async fn kept_records_are_bounded_p19() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn kept_records_are_bounded_in_bytes_p19() {
+    let world = World::with(CpeAuthScheme::Open, |config| config.receipts.kept_bytes = 250_000);
+    world.events.fail_with(no_space());
+    let large = inform(&["1 BOOT"]).replace(">1.0<", &format!(">{}<", "v".repeat(100_000)));
+    for _ in 0..5 {
+        let mut cpe = world.connect();
+        cpe.post(&large).await;
+        cpe.expect_status(503);
+    }
+    assert_eq!(world.metric("event_records_lost_total"), 3.0, "two of them fit, the oldest go");
+    world.events.fail_with(None);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.records().iter().map(|r| r.emitter_seq).collect::<Vec<_>>(), [4, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_hangs_holds_up_no_deadline_of_a_session_p3() {
+    let world = World::with_stuck_log();
+    world.provisioning.set_outbox(true);
+    let mut first = world.connect();
+    first.inform(&["1 BOOT"]).await;
+    first.expect_inform_response();
+    first.empty_post().await;
+    first.expect_end();
+    // Its account found no place and is tried again and again, two seconds each time.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut second = world.connect();
+    second.inform(&["1 BOOT"]).await;
+    second.expect_inform_response();
+    assert_eq!(world.front_end.live_sessions(), 1);
+    let idle = cwmp_session::acs::Config::default().idle_timeout;
+    tokio::time::sleep(idle + Duration::from_millis(600)).await;
+    assert_eq!(world.front_end.live_sessions(), 0, "its deadline was seen at once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_record_over_the_limit_of_the_log_leaves_its_parameters_out() {
     let world = World::open();
     world.events.fail_with(Some(AppendError::TooLarge { bytes: 2, limit: 1 }));

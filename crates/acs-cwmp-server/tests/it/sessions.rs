@@ -376,3 +376,19 @@ async fn the_session_cache_may_be_emptied_at_any_time_p14() {
     let stamps: Vec<_> = world.provisioning.begins().iter().map(|b| b.session.stamp).collect();
     assert!(stamps[0] < stamps[1]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_has_as_long_as_its_session_may_be_silent_p3_cwmp_125() {
+    for (asked, seconds) in [("", 120), ("<cwmp:SessionTimeout>600</cwmp:SessionTimeout>", 1200)] {
+        let world = World::open();
+        world.provisioning.wants_values(1);
+        let mut cpe = world.connect();
+        cpe.post(&inform(&["2 PERIODIC"]).replace("</soap-env:Header>", &format!("{asked}</soap-env:Header>"))).await;
+        cpe.expect_inform_response();
+        cpe.empty_post().await;
+        cpe.expect_body("GetParameterValues");
+        let next = &world.provisioning.nexts()[0];
+        let time = next.deadline.since(next.at);
+        assert_eq!(time.as_secs(), seconds, "P3: nothing counts as unanswered while its session may still answer");
+    }
+}
