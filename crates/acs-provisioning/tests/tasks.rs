@@ -550,6 +550,26 @@ async fn a_bootstrap_of_a_session_never_heard_of_again_is_served_p7_f5() {
 }
 
 #[tokio::test]
+async fn a_bootstrap_whose_session_died_with_its_process_is_served_p7_f5() {
+    let mut config = config();
+    config.first_contact = FirstContact::Credentials;
+    let (mut world, mut cpe) = (World::new(config), new_cpe());
+    let session = world.session_ref();
+    let record = world.inform_record(&session, &cpe, &[BOOTSTRAP]);
+    // The tasks are there, and the process that would have woken the device at the end of the session is not.
+    world.begin(&session, &cpe, &[BOOTSTRAP]).await;
+    world.restart();
+    world.sessions.clear();
+    world.service.observe(vec![record]).await.unwrap();
+    assert_eq!(world.tasks().await.len(), 1);
+    world.pass(10);
+    world.fire().await;
+    assert_eq!(world.wakes.count(), 1, "an obligation without a live session wakes the device");
+    world.session(&mut cpe, &[PERIODIC]).await;
+    assert!(world.tasks().await.iter().all(|task| task.state.is_success()));
+}
+
+#[tokio::test]
 async fn a_first_contact_without_bootstrap_is_one_too() {
     let mut config = config();
     config.first_contact = FirstContact::Credentials;
