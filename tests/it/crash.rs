@@ -32,7 +32,7 @@ async fn killed_at_random_under_load_nothing_is_lost_or_done_twice_p1_to_p9() {
 
     let mut server = Server::start_with(Options::default().set("connection_requests.interval_seconds", "1")).await;
     let mut config = fleet_config(&server, DEVICES, seed & 0xFFFF);
-    config.periodic = Duration::from_secs(2);
+    config.periodic = Duration::from_secs(3);
     config.boot_time = Duration::from_millis(100);
     config.reconnect_within = Duration::from_secs(3);
     let fleet = Fleet::start(config).await.expect("the fleet starts");

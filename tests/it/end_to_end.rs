@@ -21,10 +21,8 @@ struct Scene {
 
 impl Scene {
     async fn new(seed: u64) -> Self {
-        Self::with(Options::default(), seed).await
-    }
-
-    async fn with(options: Options, seed: u64) -> Self {
+        // Tasks in a row need not wait for the next connection request.
+        let options = Options::default().set("connection_requests.interval_seconds", "0");
         let server = Server::start_with(options).await;
         let fleet = Fleet::start(fleet_config(&server, 2, seed)).await.expect("the fleet starts");
         let api = server.api();
