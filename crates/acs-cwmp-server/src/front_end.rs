@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use acs_events::EventLog;
 use acs_keyring::KeyRing;
@@ -32,6 +33,9 @@ use crate::overload::{Admission, Shed};
 use crate::post::{Content, Post};
 use crate::response::{self, HttpResponse};
 use crate::sessions::Sessions;
+
+/// How much longer a connection may be idle than a session.
+const BEYOND_SESSION: Duration = Duration::from_secs(15);
 
 /// The services that a front-end stands on.
 #[derive(Clone)]
@@ -67,6 +71,8 @@ impl FrontEnd {
     /// A front-end. It serves nothing yet: see [`serve`](crate::serve).
     pub fn new(mut config: Config, services: Services, metrics: Metrics) -> Arc<Self> {
         config.codec.body_bytes = config.http.body_bytes;
+        // A CPE that returns no cookie has nothing but its connection (CWMP-023).
+        config.http.idle = config.http.idle.max(config.session.idle_timeout + BEYOND_SESSION);
         let metrics = Arc::new(metrics);
         let authenticator = Authenticator::new(
             config.auth.clone(),

@@ -392,3 +392,17 @@ async fn an_attempt_has_as_long_as_its_session_may_be_silent_p3_cwmp_125() {
         assert_eq!(time.as_secs(), seconds, "P3: nothing counts as unanswered while its session may still answer");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_waits_as_long_as_its_session_cwmp_023() {
+    let world = World::with(CpeAuthScheme::Open, |config| config.session.idle_timeout = Duration::from_secs(300));
+    world.provisioning.wants_values(1);
+    let mut cpe = world.connect();
+    cpe.inform(&["2 PERIODIC"]).await;
+    cpe.cookie = None;
+    cpe.empty_post().await;
+    cpe.expect_body("GetParameterValues");
+    tokio::time::sleep(Duration::from_secs(299)).await;
+    cpe.post(&values_response("call-1", "x")).await;
+    cpe.expect_end();
+}
