@@ -93,7 +93,7 @@ async fn fill(folder: &std::path::Path) {
             store.patch_objects(&device, tree(stamp)).await.unwrap();
             if n % 10 == 9 {
                 let writes = vec![TaskWrite { expected_revision: None, task: task(&device) }];
-                store.commit(&device, Commit { holder: HolderGuard::Any, writes }).await.unwrap();
+                store.commit(&device, Commit { holder: HolderGuard::Any, device_known: false, writes }).await.unwrap();
             }
         }
     };

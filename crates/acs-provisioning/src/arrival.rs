@@ -11,7 +11,7 @@ use acs_types::{
 use cwmp_model::{Event, ParameterPath, Timestamp};
 use fail::fail_point;
 
-use crate::commit::{COMMIT_TRIES, Change};
+use crate::commit::{COMMIT_TRIES, Change, Conditions};
 use crate::config::FirstContact;
 use crate::error;
 use crate::plans::Entry;
@@ -135,7 +135,9 @@ impl Inner {
             };
             if !changes.is_empty() {
                 let subscriber = partition.summary.as_ref().map_or("", |summary| &summary.subscriber_id);
-                if self.commit(device, guard, changes, subscriber).await? != CommitOutcome::Applied {
+                // Deleted since it was read, it is a new device, with what that obliges to.
+                let conditions = Conditions { holder: guard, device_known: partition.summary.is_some() };
+                if self.commit(device, conditions, changes, subscriber).await? != CommitOutcome::Applied {
                     continue;
                 }
             }

@@ -41,16 +41,36 @@ impl Change {
     }
 }
 
+/// What must hold for a commit, beside the revisions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conditions {
+    pub(crate) holder: HolderGuard,
+    /// The device was read as known, and must still be: work is not left at a device that was deleted meanwhile (P1).
+    pub(crate) device_known: bool,
+}
+
+impl Conditions {
+    /// For new work from outside a session.
+    pub(crate) const KNOWN: Self = Self { holder: HolderGuard::Any, device_known: true };
+}
+
+impl From<HolderGuard> for Conditions {
+    fn from(holder: HolderGuard) -> Self {
+        Self { holder, device_known: false }
+    }
+}
+
 impl Inner {
     /// Writes tasks: their timers first, then the tasks, then the events. All of them or none, as far as they fit one
     /// commit; what is about to be sent is in the last one.
     pub(crate) async fn commit(
         &self,
         device: &DeviceId,
-        holder: HolderGuard,
+        conditions: impl Into<Conditions>,
         mut changes: Vec<Change>,
         subscriber_id: &str,
     ) -> Result<CommitOutcome, ServiceError> {
+        let Conditions { holder, device_known } = conditions.into();
         let mut timers: Vec<_> = changes.iter().filter_map(|c| deadline_of(&c.task, &self.config.settings)).collect();
         // Whoever is to wake the device for what goes into the queue may die before doing so.
         let now = self.now();
@@ -66,7 +86,7 @@ impl Inner {
         changes.sort_by_key(|change| matches!(change.task.state, TaskState::Sending { .. }));
         for part in changes.chunks(Commit::WRITES_MAX) {
             let write = |c: &Change| TaskWrite { expected_revision: c.expected, task: c.task.clone() };
-            let commit = Commit { holder, writes: part.iter().map(write).collect() };
+            let commit = Commit { holder, device_known, writes: part.iter().map(write).collect() };
             let outcome = self.store().commit(device, commit).await.map_err(error::store)?;
             if outcome != CommitOutcome::Applied {
                 self.deps.metrics.conflicts.inc();

@@ -8,7 +8,7 @@ use acs_types::{AttemptReason, DeviceId, DeviceSummary, Origin, Task, TaskId, Ta
 use cwmp_model::Timestamp;
 use fail::fail_point;
 
-use crate::commit::{COMMIT_TRIES, Change};
+use crate::commit::{COMMIT_TRIES, Change, Conditions};
 use crate::error;
 use crate::service::Inner;
 
@@ -48,7 +48,8 @@ impl Inner {
             let task = self.new_task(id.clone(), &request, &summary).await?;
             fail_point!("enqueue::before_insert");
             let change = Change::new(task.clone());
-            let outcome = self.commit(&request.device, HolderGuard::Any, vec![change], &summary.subscriber_id).await?;
+            // A device deleted since it was read gets no task: the next round says that it is not known.
+            let outcome = self.commit(&request.device, Conditions::KNOWN, vec![change], &summary.subscriber_id).await?;
             fail_point!("enqueue::after_insert");
             if outcome == CommitOutcome::Applied {
                 return Ok((task, true));
@@ -118,7 +119,7 @@ impl Inner {
     pub(crate) async fn cancel(&self, device: &DeviceId, id: &TaskId, principal: &str) -> Result<Task, ServiceError> {
         let _turn = self.turn(device).await;
         tracing::info!(%device, task = %id, principal, "cancel asked for");
-        self.decide(device, id, life::cancel).await
+        self.decide(device, id, HolderGuard::Any.into(), life::cancel).await
     }
 
     pub(crate) async fn retry(
@@ -130,7 +131,7 @@ impl Inner {
         tracing::info!(%device, task = %id, principal, "retry asked for");
         let task = {
             let _turn = self.turn(device).await;
-            self.decide(device, id, |task| life::retry(task).map(|()| true)).await?
+            self.decide(device, id, Conditions::KNOWN, |task| life::retry(task).map(|()| true)).await?
         };
         if task.wanted == Wanted::Now {
             self.work_waits(device).await?;
@@ -143,6 +144,7 @@ impl Inner {
         &self,
         device: &DeviceId,
         id: &TaskId,
+        conditions: Conditions,
         decision: impl Fn(&mut Task) -> Result<bool, LifeError>,
     ) -> Result<Task, ServiceError> {
         for _ in 0..COMMIT_TRIES {
@@ -155,8 +157,10 @@ impl Inner {
             let subscriber = summary.map(|summary| summary.subscriber_id).unwrap_or_default();
             let change = Change::of(&task, after, self.after(task.updated_at));
             let after = change.task.clone();
-            if self.commit(device, HolderGuard::Any, vec![change], &subscriber).await? == CommitOutcome::Applied {
-                return Ok(after);
+            match self.commit(device, conditions, vec![change], &subscriber).await? {
+                CommitOutcome::Applied => return Ok(after),
+                CommitOutcome::DeviceUnknown => return Err(error::no_device(device)),
+                CommitOutcome::Conflict { .. } | CommitOutcome::HolderLost { .. } => {}
             }
         }
         Err(error::contended(device))

@@ -133,7 +133,7 @@ impl Inner {
                     self.plans.put(*session, tried, self.now());
                     return Ok(calls);
                 }
-                CommitOutcome::Conflict { .. } => {}
+                CommitOutcome::Conflict { .. } | CommitOutcome::DeviceUnknown => {}
                 CommitOutcome::HolderLost { holder } => {
                     let text =
                         format!("session {session} lost device {device} to the newer session {}", holder.session);

@@ -1,11 +1,10 @@
 use acs_store::rules::{self, SummaryRow};
-use acs_store::{DeviceFilter, Devices, Result};
+use acs_store::{DeleteOutcome, DeviceFilter, Devices, Result};
 use acs_types::{CpeCredential, DeviceId, DeviceSummary, Page, PageRequest, Partition, SummaryPatch, Task};
 use async_trait::async_trait;
 use cwmp_model::ParameterPath;
 
 use crate::keys::{self, Space};
-use crate::rows::TaskPlace;
 use crate::transaction::Transaction;
 use crate::{Embedded, decode, engine_error, rows, timers};
 
@@ -76,10 +75,11 @@ impl Devices for Embedded {
         Ok(self.shared.devices())
     }
 
-    async fn delete_device(&self, device: &DeviceId) -> Result<bool> {
+    async fn delete_device(&self, device: &DeviceId) -> Result<DeleteOutcome> {
         let device = device.clone();
         let of_device = device.clone();
-        // Timers are hints: one put at this very moment may stay, and finds no device when it is due.
+        // Timers are hints: one put at this very moment may stay, and finds no device when it is due. They are kept by time
+        // alone, so this looks at all of them: a deletion is rare, every task has a timer.
         let timers = self
             .scan(move |store| {
                 let mut found = Vec::new();
@@ -93,26 +93,29 @@ impl Devices for Embedded {
             })
             .await?;
         self.write_making_room(move |transaction| {
-            timers.into_iter().for_each(|key| transaction.remove(Space::Rows, key));
-            delete(transaction, &device)
+            let outcome = delete(transaction, &device)?;
+            if outcome != DeleteOutcome::TasksOpen {
+                timers.into_iter().for_each(|key| transaction.remove(Space::Rows, key));
+            }
+            Ok(outcome)
         })
         .await
     }
 }
 
-fn delete(transaction: &mut Transaction<'_>, device: &DeviceId) -> Result<bool> {
+/// Whether the device is known, seen from a commit.
+pub(crate) fn is_known(transaction: &Transaction<'_>, device: &DeviceId) -> Result<bool> {
     let summary = transaction.get(Space::Rows, &keys::summary(device))?;
-    let known = summary.is_some_and(|bytes| rows::is_known(&bytes));
-    transaction.count_devices(-i64::from(known));
-    for (key, value) in transaction.scan(Space::Rows, &keys::open_tasks(device))? {
-        let task: Task = decode(&value, transaction.seal())?;
-        let place = keys::task_place(&task.id);
-        let bytes = transaction.get(Space::Rows, &place)?;
-        if bytes.map(|b| TaskPlace::from_bytes(&b)).transpose()?.is_some_and(|p| !p.is_final) {
-            transaction.remove(Space::Rows, place);
-        }
-        transaction.remove(Space::Rows, key);
+    Ok(summary.is_some_and(|bytes| rows::is_known(&bytes)))
+}
+
+/// In the commit thread, so that no task comes between the look and the deletion (P1).
+fn delete(transaction: &mut Transaction<'_>, device: &DeviceId) -> Result<DeleteOutcome> {
+    if !transaction.scan(Space::Rows, &keys::open_tasks(device))?.is_empty() {
+        return Ok(DeleteOutcome::TasksOpen);
     }
+    let known = is_known(transaction, device)?;
+    transaction.count_devices(-i64::from(known));
     for key in transaction.scan(Space::Objects, &keys::objects(device, &ParameterPath::root()))?.into_keys() {
         transaction.remove(Space::Objects, key);
     }
@@ -120,5 +123,5 @@ fn delete(transaction: &mut Transaction<'_>, device: &DeviceId) -> Result<bool> 
     for key in [keys::summary(device), keys::holder(device), keys::forgotten(device)] {
         transaction.remove(Space::Rows, key);
     }
-    Ok(known)
+    Ok(if known { DeleteOutcome::Deleted } else { DeleteOutcome::Unknown })
 }

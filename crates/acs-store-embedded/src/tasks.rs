@@ -16,8 +16,9 @@ impl Tasks for Embedded {
         let device = device.clone();
         self.write(move |transaction| {
             let holder = transaction.record(Space::Rows, &keys::holder(&device))?;
+            let known = || crate::devices::is_known(transaction, &device);
             let current = |id: &TaskId| current(transaction, &device, id);
-            let plan = match rules::decide_commit(&device, holder, commit, current)? {
+            let plan = match rules::decide_commit(&device, holder, commit, known, current)? {
                 Ok(plan) => plan,
                 Err(outcome) => return Ok(outcome),
             };

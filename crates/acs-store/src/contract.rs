@@ -30,11 +30,12 @@ macro_rules! store_contract {
                     equal_stamps_do_not_depend_on_order, many_patches_at_once, concurrent_patches_are_all_kept;
                 devices: partition_is_one_view, list_pages_in_order, list_misses_nothing_while_devices_come,
                     filters_hold_together, delete_forgets_all_but_history, delete_of_an_unknown_device,
-                    a_bad_place_is_refused;
+                    delete_is_refused_while_tasks_are_open, no_task_is_lost_to_a_deletion, a_bad_place_is_refused;
                 objects: read_back_in_order, within_an_object, parameters_merge_by_name, complete_drops_the_rest,
                     remove_takes_all_below, forget_once_per_stamp, older_than_forget_changes_nothing,
                     forget_remove_upsert_in_this_order, similar_device_ids_do_not_mix;
-                tasks: insert_only_if_absent, insert_only_if_not_final, revision_must_match, all_or_nothing,
+                tasks: insert_only_if_absent, insert_only_if_not_final, only_for_a_known_device_if_asked, revision_must_match,
+                    all_or_nothing,
                     final_moves_to_history_and_back, holder_is_taken_by_the_newer, equal_stamps_have_one_holder,
                     a_conflict_leaves_the_holder, limits_of_a_commit, task_of_another_device, open_tasks_run_in_order,
                     list_is_newest_first, list_misses_nothing_while_tasks_come, open_tasks_of_all, filters_of_tasks,

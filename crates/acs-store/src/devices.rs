@@ -34,8 +34,22 @@ pub trait Devices: Send + Sync {
     /// How many devices there are.
     async fn count_devices(&self) -> Result<u64>;
 
-    /// Deletes a device with its tree, holder, open tasks, credentials and timers. History stays. `false`: not known.
-    async fn delete_device(&self, device: &DeviceId) -> Result<bool>;
+    /// Deletes a device with its tree, holder, credentials and timers; history stays. Refused while it has a task that is
+    /// not final, so that none is lost (P1): that is decided in one step with the commits of the device, which come wholly
+    /// before or wholly after. One that comes after begins the device anew, unless it asks for a known device
+    /// ([`crate::Commit::device_known`]).
+    async fn delete_device(&self, device: &DeviceId) -> Result<DeleteOutcome>;
+}
+
+/// What became of a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteOutcome {
+    /// It is gone.
+    Deleted,
+    /// The device is not known. What was written of it without an identity is gone.
+    Unknown,
+    /// Nothing changed: it has tasks that are not final. Cancel them, or wait for their outcome, and try again.
+    TasksOpen,
 }
 
 /// Which devices are wanted; empty fields do not restrict. All that are given must hold.

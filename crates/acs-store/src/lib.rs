@@ -26,7 +26,7 @@ mod tasks;
 mod timers;
 
 pub use access::{AccessRecords, AuditLog, Credentials, Models};
-pub use devices::{DeviceFilter, Devices, Objects, ObjectsPatch, UpsertObject};
+pub use devices::{DeleteOutcome, DeviceFilter, Devices, Objects, ObjectsPatch, UpsertObject};
 pub use error::Error;
 pub use files::Files;
 pub use history::{History, REFUSED_MAX};

@@ -7,16 +7,21 @@ use crate::{Commit, CommitOutcome, DeviceFilter, Error, HolderGuard, ObjectsPatc
 
 pub use crate::summary_row::SummaryRow;
 
-/// Decides a commit against the partition as it is now. `current` gives a task, open or final.
+/// Decides a commit against the partition as it is now. `known` says whether the device is known, and is asked only where
+/// that matters; `current` gives a task, open or final.
 ///
 /// `Ok(Ok(plan))`: it holds, and `plan` is what is to be written. `Ok(Err(outcome))`: nothing is to be written.
 pub fn decide_commit<E: From<Error>>(
     device: &acs_types::DeviceId,
     holder: Option<Holder>,
     commit: Commit,
+    known: impl FnOnce() -> Result<bool, E>,
     mut current: impl FnMut(&TaskId) -> Result<Option<Task>, E>,
 ) -> Result<Result<CommitPlan, CommitOutcome>, E> {
     check_commit(device, &commit)?;
+    if commit.device_known && !known()? {
+        return Ok(Err(CommitOutcome::DeviceUnknown));
+    }
     let new_holder = match commit.holder {
         HolderGuard::Any => None,
         HolderGuard::Session(session) => match take_over(holder, session) {

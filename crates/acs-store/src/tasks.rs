@@ -34,6 +34,10 @@ pub trait Tasks: Send + Sync {
 pub struct Commit {
     /// What must hold of the holder.
     pub holder: HolderGuard,
+    /// Whether the device must be known ([`crate::Devices::summary`] gives one). Set for work that was made for a device
+    /// read before: after a deletion in between it must not wait at a device that is not there (P1). Not set for the work
+    /// of a new device, which is written before the device becomes known.
+    pub device_known: bool,
     /// The tasks to write; at most [`Commit::WRITES_MAX`].
     pub writes: Vec<TaskWrite>,
 }
@@ -72,6 +76,8 @@ pub enum CommitOutcome {
         /// Who does.
         holder: Holder,
     },
+    /// Nothing written: the device is not known, and must be.
+    DeviceUnknown,
     /// Nothing written: this task has another revision, or exists already. Read again and decide anew.
     Conflict {
         /// The first such task as it is; `None`: it does not exist.

@@ -1,4 +1,4 @@
-use acs_store::DeviceFilter;
+use acs_store::{DeleteOutcome, DeviceFilter};
 use acs_types::{DeviceChange, DeviceId, DeviceSummary, EventBody, SummaryPatch};
 use axum::Json;
 use axum::extract::State;
@@ -178,13 +178,13 @@ pub(crate) async fn delete_device(
             return Err(Problem::conflict("task_in_flight", why));
         }
     }
-    // One may have been created meanwhile.
-    if !api.deps.store.partition(&device).await?.tasks.is_empty() {
-        let why = format!("a task of device {device} was created meanwhile; try again");
-        return Err(Problem::conflict("task_in_flight", why));
-    }
-    if !api.deps.store.delete_device(&device).await? {
-        return Err(Problem::not_found("device", &device));
+    match api.deps.store.delete_device(&device).await? {
+        DeleteOutcome::Deleted => {}
+        DeleteOutcome::Unknown => return Err(Problem::not_found("device", &device)),
+        DeleteOutcome::TasksOpen => {
+            let why = format!("a task of device {device} was created meanwhile; try again");
+            return Err(Problem::conflict("tasks_open", why));
+        }
     }
     api.emit(Some(device), known.subscriber_id, EventBody::Device(DeviceChange::Deleted)).await;
     Ok(StatusCode::NO_CONTENT)

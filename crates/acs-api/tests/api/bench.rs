@@ -208,6 +208,8 @@ pub(crate) struct FakeProvisioning {
     pub(crate) audits: Mutex<Vec<String>>,
     pub(crate) wake_hangs: AtomicBool,
     pub(crate) wake_panics: AtomicBool,
+    /// Cancelling a task makes another one first.
+    pub(crate) creates_meanwhile: AtomicBool,
     /// Creating a task takes a tenth of a second.
     pub(crate) is_slow: AtomicBool,
 }
@@ -219,6 +221,7 @@ impl FakeProvisioning {
             audits: Mutex::default(),
             wake_hangs: false.into(),
             wake_panics: false.into(),
+            creates_meanwhile: false.into(),
             is_slow: false.into(),
         }
     }
@@ -228,7 +231,7 @@ impl FakeProvisioning {
         let revision = self.store.task(&task.device, &task.id).await.unwrap().map(|task| task.revision);
         let task = Task { state, ..task.clone() };
         let writes = vec![TaskWrite { expected_revision: revision, task: task.clone() }];
-        let commit = Commit { holder: HolderGuard::Any, writes };
+        let commit = Commit { holder: HolderGuard::Any, device_known: false, writes };
         assert_eq!(self.store.commit(&task.device, commit).await.unwrap(), CommitOutcome::Applied);
     }
 
@@ -318,7 +321,10 @@ impl Provisioning for FakeProvisioning {
             updated_at: created_at,
         };
         let writes = vec![TaskWrite { expected_revision: None, task: task.clone() }];
-        self.store.commit(&task.device, Commit { holder: HolderGuard::Any, writes }).await.map_err(failed)?;
+        self.store
+            .commit(&task.device, Commit { holder: HolderGuard::Any, device_known: false, writes })
+            .await
+            .map_err(failed)?;
         Ok(EnqueueReply { task, created: true, wake: Some(WakeOutcome::Accepted) })
     }
 
@@ -332,6 +338,9 @@ impl Provisioning for FakeProvisioning {
             }
             ref state => state.clone(),
         };
+        if self.creates_meanwhile.load(Ordering::Relaxed) {
+            self.put(&Task { id: TaskId::of("other", device, "meanwhile"), ..task.clone() }, TaskState::Queued).await;
+        }
         self.put(&Task { cancel_requested: true, ..task.clone() }, state).await;
         Ok(CancelReply { task: self.known(device, &task.id).await? })
     }

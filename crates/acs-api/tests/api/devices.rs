@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use acs_events::EventLog;
 use acs_store::{CachedSession, Devices, SessionCache, Tasks};
 use acs_types::{DeviceChange, EventBody, EventType, Scope, SessionId, SessionStamp, TaskState};
@@ -162,6 +164,27 @@ async fn a_device_with_a_task_on_its_way_is_not_deleted() {
     assert_eq!((reply.status.as_u16(), reply.code()), (409, "task_in_flight"));
     assert!(bench.store.summary(&device).await.unwrap().is_some());
     assert!(bench.store.task(&device, &task.id).await.unwrap().unwrap().cancel_requested);
+}
+
+#[tokio::test]
+async fn a_task_created_during_the_deletion_is_not_lost() {
+    // P1
+    let bench = Bench::new().await;
+    let device = bench.add_device(2).await;
+    let path = format!("/devices/{device}");
+    bench.post(&format!("{path}/tasks"), &json!({"kind": "reboot"})).await;
+    bench.provisioning.creates_meanwhile.store(true, Ordering::Relaxed);
+    let reply = bench.send(request(Method::DELETE, &path, Some(Scope::Write))).await;
+    assert_eq!((reply.status.as_u16(), reply.code()), (409, "tasks_open"), "{}", reply.text);
+    let partition = bench.store.partition(&device).await.unwrap();
+    assert!(partition.summary.is_some());
+    assert_eq!(partition.tasks.len(), 1, "the one that was created meanwhile");
+
+    bench.provisioning.creates_meanwhile.store(false, Ordering::Relaxed);
+    let reply = bench.send(request(Method::DELETE, &path, Some(Scope::Write))).await;
+    assert_eq!(reply.status, 204, "trying again cancels that one too");
+    let task = bench.store.task(&device, &partition.tasks[0].id).await.unwrap().unwrap();
+    assert_eq!(task.state, TaskState::Cancelled);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::sample::{
     at, commit, commit_of, device, fault, first_patch, holder, identity, object, path, presence, session,
     session_record, stamp, task, with_state,
 };
-use crate::{CommitOutcome, DeviceFilter, Error, ObjectsPatch, Store};
+use crate::{Commit, CommitOutcome, DeleteOutcome, DeviceFilter, Error, ObjectsPatch, Store};
 
 pub async fn partition_is_one_view(store: &impl Store) {
     assert_eq!(store.partition(&device(1)).await.unwrap(), Default::default());
@@ -110,8 +110,7 @@ pub async fn delete_forgets_all_but_history(store: &impl Store) {
         let patch = ObjectsPatch { stamp: stamp(10), forget: true, upsert, ..ObjectsPatch::default() };
         store.patch_objects(&device(n), patch).await.unwrap();
         let done = with_state(&task(n, "done", 2), TaskState::Failed);
-        let writes = [(None, task(n, "open", 1)), (None, done)];
-        store.commit(&device(n), commit_of(holder(1, 10), writes)).await.unwrap();
+        store.commit(&device(n), commit_of(holder(1, 10), [(None, done)])).await.unwrap();
         let username = format!("cpe-{n}");
         let credential = CpeCredential { username, ..CpeCredential::default() };
         store.put_credential(&device(n), Some(credential)).await.unwrap();
@@ -120,19 +119,18 @@ pub async fn delete_forgets_all_but_history(store: &impl Store) {
         let id = acs_types::EventId::from_bytes([n as u8; 16]);
         store.put_faults(vec![(id, fault(n, 10, 9002))]).await.unwrap();
     }
-    assert!(store.delete_device(&device(1)).await.unwrap());
+    assert_eq!(store.delete_device(&device(1)).await.unwrap(), DeleteOutcome::Deleted);
     assert_eq!(store.partition(&device(1)).await.unwrap(), Default::default());
     assert_eq!(store.count_devices().await.unwrap(), 1);
     assert_eq!(store.objects(&device(1), &path("")).await.unwrap(), []);
     assert_eq!(store.credential(&device(1)).await.unwrap(), None);
     assert_eq!(store.credential_by_username("cpe-1").await.unwrap(), None);
     assert_eq!(store.due_timers(at(100), 10).await.unwrap(), [timer(2)]);
-    assert_eq!(store.device_of_task(&task(1, "open", 1).id).await.unwrap(), None);
     assert_eq!(store.device_of_task(&task(1, "done", 2).id).await.unwrap(), Some(device(1)));
     assert!(store.session(&session(1)).await.unwrap().is_some(), "history stays");
     assert_eq!(store.faults(Some(&device(1)), &PageRequest::first(9)).await.unwrap().items, [fault(1, 10, 9002)]);
     let other = store.partition(&device(2)).await.unwrap();
-    assert_eq!((other.holder, other.tasks.len()), (Some(holder(1, 10)), 1), "another device is not touched");
+    assert_eq!((other.holder, other.summary.is_some()), (Some(holder(1, 10)), true), "another device is not touched");
     assert_eq!(store.objects(&device(2), &path("")).await.unwrap().len(), 1);
 
     // It may come back, with an older stamp than it had, and begins anew.
@@ -150,7 +148,70 @@ fn timer(n: u32) -> Timer {
 }
 
 pub async fn delete_of_an_unknown_device(store: &impl Store) {
-    assert!(!store.delete_device(&device(1)).await.unwrap());
+    assert_eq!(store.delete_device(&device(1)).await.unwrap(), DeleteOutcome::Unknown);
+    // What came without an identity goes with it.
+    store.patch_summary(&device(1), SummaryPatch { identity: None, ..first_patch(1, 10) }).await.unwrap();
+    store.commit(&device(1), commit_of(holder(1, 10), [])).await.unwrap();
+    assert_eq!(store.delete_device(&device(1)).await.unwrap(), DeleteOutcome::Unknown);
+    assert_eq!(store.partition(&device(1)).await.unwrap(), Default::default());
+    assert_eq!(store.count_devices().await.unwrap(), 0);
+}
+
+pub async fn delete_is_refused_while_tasks_are_open(store: &impl Store) {
+    store.patch_summary(&device(1), first_patch(1, 10)).await.unwrap();
+    let upsert = vec![object("Device.", &[("A", "1")], true)];
+    store.patch_objects(&device(1), ObjectsPatch { stamp: stamp(10), upsert, ..Default::default() }).await.unwrap();
+    let credential = CpeCredential { username: "cpe-1".into(), ..CpeCredential::default() };
+    store.put_credential(&device(1), Some(credential.clone())).await.unwrap();
+    store.put_timers(vec![timer(1)]).await.unwrap();
+    let open = task(1, "open", 1);
+    store.commit(&device(1), commit_of(holder(1, 10), [(None, open.clone())])).await.unwrap();
+    let before = store.partition(&device(1)).await.unwrap();
+
+    assert_eq!(store.delete_device(&device(1)).await.unwrap(), DeleteOutcome::TasksOpen, "P1");
+    assert_eq!(store.partition(&device(1)).await.unwrap(), before, "nothing changed");
+    assert_eq!(store.objects(&device(1), &path("")).await.unwrap().len(), 1);
+    assert_eq!(store.credential(&device(1)).await.unwrap(), Some(credential));
+    assert_eq!(store.due_timers(at(100), 10).await.unwrap(), [timer(1)]);
+    assert_eq!(store.count_devices().await.unwrap(), 1);
+
+    let cancelled = with_state(&open, TaskState::Cancelled);
+    store.commit(&device(1), commit([(Some(1), cancelled)])).await.unwrap();
+    assert_eq!(store.delete_device(&device(1)).await.unwrap(), DeleteOutcome::Deleted, "the last is final by now");
+    assert_eq!(store.due_timers(at(100), 10).await.unwrap(), []);
+
+    // Also of a device that is not known yet: a session that begins writes its work first.
+    store.commit(&device(2), commit([(None, task(2, "first", 1))])).await.unwrap();
+    assert_eq!(store.delete_device(&device(2)).await.unwrap(), DeleteOutcome::TasksOpen);
+    assert_eq!(store.partition(&device(2)).await.unwrap().tasks, [task(2, "first", 1)]);
+}
+
+/// P1: of a deletion and an insert at the same time one comes first, and the other sees it.
+pub async fn no_task_is_lost_to_a_deletion(store: &impl Store) {
+    for n in 0..50 {
+        store.patch_summary(&device(n), first_patch(n, 10)).await.unwrap();
+        let new = task(n, "new", 1);
+        let insert = Commit { device_known: true, ..commit([(None, new.clone())]) };
+        let device = device(n);
+        let (deleted, inserted) = match n % 2 {
+            0 => futures::join!(store.delete_device(&device), store.commit(&device, insert)),
+            _ => {
+                let (inserted, deleted) = futures::join!(store.commit(&device, insert), store.delete_device(&device));
+                (deleted, inserted)
+            }
+        };
+        let left = store.partition(&device).await.unwrap();
+        match (deleted.unwrap(), inserted.unwrap()) {
+            (DeleteOutcome::Deleted, CommitOutcome::DeviceUnknown) => {
+                assert_eq!(left, Default::default());
+                assert_eq!(store.task(&device, &new.id).await.unwrap(), None);
+            }
+            (DeleteOutcome::TasksOpen, CommitOutcome::Applied) => {
+                assert_eq!((left.summary.is_some(), left.tasks), (true, vec![new]));
+            }
+            both => panic!("device {n}: {both:?}"),
+        }
+    }
 }
 
 pub async fn a_bad_place_is_refused(store: &impl Store) {

@@ -116,7 +116,7 @@ pub fn commit_of(holder: Holder, writes: impl IntoIterator<Item = (Option<u64>, 
 
 fn guarded(holder: HolderGuard, writes: impl IntoIterator<Item = (Option<u64>, Task)>) -> Commit {
     let writes = writes.into_iter().map(|(expected_revision, task)| TaskWrite { expected_revision, task }).collect();
-    Commit { holder, writes }
+    Commit { holder, device_known: false, writes }
 }
 
 /// A session of device `n` that began at `micros` and took a second.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use acs_types::{Applied, PageRequest, Task, TaskSpec, TaskState};
+use acs_types::{Applied, PageRequest, SummaryPatch, Task, TaskSpec, TaskState};
 use futures::future::join_all;
 
 use super::sample::{at, commit, commit_of, device, first_patch, holder, task, with_state};
@@ -42,6 +42,26 @@ pub async fn insert_only_if_absent(store: &impl Store) {
     assert_eq!(store.device_of_task(&first.id).await.unwrap(), Some(device(1)));
     assert_eq!(store.task(&device(2), &first.id).await.unwrap(), None);
     assert_eq!(store.device_of_task(&task(1, "other", 5).id).await.unwrap(), None);
+}
+
+pub async fn only_for_a_known_device_if_asked(store: &impl Store) {
+    let known = |commit: Commit| Commit { device_known: true, ..commit };
+    let first = task(1, "a", 5);
+    let insert = known(commit_of(holder(1, 10), [(None, first.clone())]));
+    let outcome = store.commit(&device(1), insert.clone()).await.unwrap();
+    assert_eq!(outcome, CommitOutcome::DeviceUnknown);
+    assert_eq!(store.partition(&device(1)).await.unwrap(), Default::default(), "nor has it a holder");
+    assert_eq!(store.device_of_task(&first.id).await.unwrap(), None);
+
+    // A patch without identity does not make it known, a task does not either.
+    store.patch_summary(&device(1), SummaryPatch { identity: None, ..first_patch(1, 10) }).await.unwrap();
+    apply(store, 1, commit([(None, task(1, "b", 6))])).await;
+    assert_eq!(store.commit(&device(1), insert.clone()).await.unwrap(), CommitOutcome::DeviceUnknown);
+
+    store.patch_summary(&device(1), first_patch(1, 10)).await.unwrap();
+    apply(store, 1, insert).await;
+    let outcome = store.commit(&device(1), known(commit([(None, first.clone())]))).await.unwrap();
+    assert_eq!(outcome, conflict(first), "the other conditions hold as well");
 }
 
 pub async fn insert_only_if_not_final(store: &impl Store) {

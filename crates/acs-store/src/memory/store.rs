@@ -13,8 +13,8 @@ use cwmp_model::{ParameterPath, Timestamp};
 use super::page::{self, TimeKey};
 use crate::rules::{self, SummaryRow};
 use crate::{
-    AccessRecords, AuditLog, Commit, CommitOutcome, Credentials, DeviceFilter, Devices, Error, Files, History, Models,
-    Objects, ObjectsPatch, Result, TaskFilter, Tasks, Timers,
+    AccessRecords, AuditLog, Commit, CommitOutcome, Credentials, DeleteOutcome, DeviceFilter, Devices, Error, Files,
+    History, Models, Objects, ObjectsPatch, Result, TaskFilter, Tasks, Timers,
 };
 
 /// A store in memory, for tests: one lock around plain maps. Nothing survives it, and only refused Informs are bounded.
@@ -226,15 +226,15 @@ impl Devices for MemoryStore {
         Ok(self.state()?.devices.values().filter(|d| d.row.is_known()).count() as u64)
     }
 
-    async fn delete_device(&self, device: &DeviceId) -> Result<bool> {
+    async fn delete_device(&self, device: &DeviceId) -> Result<DeleteOutcome> {
         let mut state = self.state()?;
+        if state.devices.get(device).is_some_and(|d| !d.open_tasks.is_empty()) {
+            return Ok(DeleteOutcome::TasksOpen);
+        }
         state.put_credential(device, None);
         state.timers.retain(|t| t.device != *device);
-        let Some(deleted) = state.devices.remove(device) else { return Ok(false) };
-        for (_, task) in deleted.open_tasks.keys() {
-            state.tasks.remove(task);
-        }
-        Ok(deleted.row.is_known())
+        let known = state.devices.remove(device).is_some_and(|d| d.row.is_known());
+        Ok(if known { DeleteOutcome::Deleted } else { DeleteOutcome::Unknown })
     }
 }
 
@@ -275,8 +275,9 @@ impl Tasks for MemoryStore {
     async fn commit(&self, device: &DeviceId, commit: Commit) -> Result<CommitOutcome> {
         let mut state = self.state()?;
         let holder = state.devices.get(device).and_then(|d| d.holder);
+        let known = || Ok(state.devices.get(device).is_some_and(|d| d.row.is_known()));
         let current = |id: &TaskId| Ok::<_, Error>(state.task(id).filter(|t| t.device == *device).cloned());
-        let plan = match rules::decide_commit(device, holder, commit, current)? {
+        let plan = match rules::decide_commit(device, holder, commit, known, current)? {
             Ok(plan) => plan,
             Err(outcome) => return Ok(outcome),
         };
