@@ -57,7 +57,11 @@ impl FileType {
         }
     }
 
-    /// From the wire form, its number, or its short name (`firmware`, `config` …).
+    /// Characters of a vendor's type: what the FileType argument takes (TR-069 A.3.2.8).
+    pub const CHARS_MAX: usize = 64;
+
+    /// From the wire form, its number, or its short name (`firmware`, `config` …). A vendor's type has at most
+    /// [`FileType::CHARS_MAX`] characters and no control characters.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text.trim() {
             "1 Firmware Upgrade Image" | "1" | "firmware" => Self::Firmware,
@@ -66,8 +70,12 @@ impl FileType {
             "4 Tone File" | "4" | "tone" => Self::Tone,
             "5 Ringer File" | "5" | "ringer" => Self::Ringer,
             "6 Stored Firmware Image" | "6" | "stored-firmware" => Self::StoredFirmware,
-            vendor if vendor.starts_with("X ") && vendor.len() <= 64 => Self::Vendor(vendor.to_owned()),
+            vendor if is_vendor(vendor) => Self::Vendor(vendor.to_owned()),
             _ => return None,
         })
     }
+}
+
+fn is_vendor(text: &str) -> bool {
+    text.starts_with("X ") && text.chars().count() <= FileType::CHARS_MAX && !text.chars().any(char::is_control)
 }

@@ -189,6 +189,12 @@ fn file_types_are_read_from_wire_form_number_and_short_name() {
     let vendor = |chars: usize| format!("X {}", "v".repeat(chars - 2));
     assert_eq!(FileType::parse(&vendor(64)), Some(FileType::Vendor(vendor(64))));
     assert_eq!(FileType::parse(&vendor(65)), None);
+    let of_two_bytes = |chars: usize| format!("X {}", "ü".repeat(chars - 2));
+    assert_eq!(FileType::parse(&of_two_bytes(64)), Some(FileType::Vendor(of_two_bytes(64))));
+    assert_eq!(FileType::parse(&of_two_bytes(65)), None);
+    for control in ['\0', '\n', '\r', '\t', '\u{7f}', '\u{85}'] {
+        assert_eq!(FileType::parse(&format!("X 00AABB a{control}b")), None, "{control:?}");
+    }
 }
 
 #[test]
