@@ -1,4 +1,7 @@
-use super::{Catalogue, ItemType};
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use super::{Catalogue, EntryKind, ItemType, Root};
 use crate::{ParameterPath, ValueType};
 
 /// Words that make a parameter a secret by its last name, in any case of letters (CWMP-533).
@@ -27,6 +30,9 @@ const OPEN_NAMES: [&str; 19] = [
     "passwordrequired",
 ];
 
+/// The last names of all parameters that the catalogue calls secret: most names are told by it without looking them up.
+static SECRET_LEAVES: LazyLock<HashSet<&str>> = LazyLock::new(secret_leaves);
+
 /// Ends of such names that count or number something.
 const OPEN_ENDS: [&str; 2] = ["numberofentries", "index"];
 
@@ -39,12 +45,23 @@ pub fn is_secret_name(path: &ParameterPath) -> bool {
     }
     let leaf = path.leaf().to_ascii_lowercase();
     let has_word = SECRET_WORDS.iter().any(|word| leaf.contains(word));
+    if !has_word && !SECRET_LEAVES.contains(path.leaf()) {
+        return false;
+    }
     let is_open = OPEN_NAMES.contains(&leaf.as_str()) || OPEN_ENDS.iter().any(|end| leaf.ends_with(end));
     match Catalogue::find(path) {
         Some(entry) if entry.is_secret() => true,
         Some(entry) => has_word && !is_open && holds_text(entry.item_type()),
         None => has_word && !is_open,
     }
+}
+
+fn secret_leaves() -> HashSet<&'static str> {
+    let entries = Root::ALL.into_iter().flat_map(|root| Catalogue::get(root).entries());
+    entries
+        .filter(|entry| entry.kind() == EntryKind::Parameter && entry.is_secret())
+        .map(|entry| entry.leaf())
+        .collect()
 }
 
 const fn holds_text(item_type: Option<ItemType>) -> bool {
@@ -60,6 +77,16 @@ mod tests {
 
     fn is_secret(text: &str) -> bool {
         is_secret_name(&ParameterPath::new(text).unwrap())
+    }
+
+    #[test]
+    fn no_secret_of_the_catalogue_is_missed_cwmp_533() {
+        for entry in Root::ALL.into_iter().flat_map(|root| Catalogue::get(root).entries()) {
+            if entry.kind() == EntryKind::Parameter && entry.is_secret() {
+                let path = entry.path().replace("{i}", "1");
+                assert!(is_secret(&path), "{path}");
+            }
+        }
     }
 
     #[test]
