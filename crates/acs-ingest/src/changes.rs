@@ -80,8 +80,14 @@ impl Seen {
         record.position.stamp < self.stamp
     }
 
-    /// The device after an Inform.
-    pub(crate) fn after(&self, record: &EventRecord, inform: &InformRecord, software_version: Option<&str>) -> Self {
+    /// The device after an Inform with a parameter list of this hash.
+    pub(crate) fn after(
+        &self,
+        record: &EventRecord,
+        inform: &InformRecord,
+        software_version: Option<&str>,
+        parameters: u64,
+    ) -> Self {
         if self.is_late(record) {
             return self.clone();
         }
@@ -91,12 +97,13 @@ impl Seen {
             stamp: record.position.stamp,
             software_version: software_version.unwrap_or(&self.software_version).to_owned(),
             remote: inform.remote.or(self.remote),
-            parameters: Some(hash_of(inform)),
+            parameters: Some(parameters),
             informs: record.session.map(|session| (first, at, session)).or(self.informs),
         }
     }
 }
 
+/// The hash of its parameter list.
 pub(crate) fn hash_of(inform: &InformRecord) -> u64 {
     let mut hasher = DefaultHasher::new();
     inform.parameters.hash(&mut hasher);

@@ -12,10 +12,13 @@ use tokio_util::sync::CancellationToken;
 use crate::changes::{Devices, Seen, change_record, changes, hash_of};
 use crate::metrics::Metrics;
 use crate::open_sessions::OpenSessions;
-use crate::project::{Patch, project};
+use crate::project::{Patch, project_news};
 
 /// Records in one batch.
 const BATCH: usize = 500;
+/// How long records are gathered before a batch of them is projected: what one batch costs (a read, and a sync for each kind
+/// of row) is then shared by many sessions when there are many, and nobody notices it when there are few.
+const GATHER: Duration = Duration::from_millis(25);
 /// The shortest and the longest wait after an error.
 const RETRY_WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// The names of its cursors: up to where all is projected, and before the first record of an open session.
@@ -147,12 +150,16 @@ impl Ingest {
             if shutdown.is_cancelled() {
                 return Ok(());
             }
-            if self.step(run).await? > 0 {
+            if self.step(run).await? >= BATCH as u64 {
                 continue;
             }
+            let more = async {
+                self.log.changed(run.cursor).await;
+                tokio::time::sleep(GATHER).await;
+            };
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
-                () = self.log.changed(run.cursor) => {}
+                () = more => {}
             }
         }
     }
@@ -265,23 +272,27 @@ impl Ingest {
         let (mut objects, mut refused) = (Vec::new(), Vec::new());
         for event in events {
             let record = &event.record;
-            let Patch { summary, objects: values, session, fault, refused: refusal, obliges } = project(record);
+            let before = match (&record.body, &record.device) {
+                (EventBody::Inform(inform), Some(device)) => Some((self.seen(run, device).await?, hash_of(inform))),
+                _ => None,
+            };
+            let values_are_new = before.as_ref().is_some_and(|(before, hash)| before.parameters != Some(*hash));
+            let Patch { summary, objects: values, session, fault, refused: refusal, obliges } =
+                project_news(record, values_are_new);
             let mut obliges = obliges;
-            match (&record.body, &record.device) {
-                (EventBody::Inform(inform), Some(device)) => {
-                    let before = self.seen(run, device).await?;
+            match (&record.body, &record.device, before) {
+                (EventBody::Inform(inform), Some(device), Some((before, hash))) => {
                     let software = summary.as_ref().and_then(|(_, patch)| patch.software_version.as_deref());
                     for change in changes(record, inform, &before, software) {
                         told.push(self.tell(record, change));
                     }
                     obliges |= before.is_first(record);
-                    let is_new = before.parameters != Some(hash_of(inform));
                     // What a later session told or read is not replaced or forgotten for an Inform before it.
-                    objects.extend(values.filter(|(_, patch)| !before.is_late(record) && (is_new || patch.forget)));
-                    run.devices.put(device.clone(), before.after(record, inform, software));
+                    objects.extend(values.filter(|_| !before.is_late(record)));
+                    run.devices.put(device.clone(), before.after(record, inform, software, hash));
                 }
-                (EventBody::SessionEnded(_), _) => {}
-                (_, Some(device)) => run.devices.touched(device),
+                (EventBody::SessionEnded(_), ..) => {}
+                (_, Some(device), _) => run.devices.touched(device),
                 _ => {}
             }
             summaries.extend(summary);
@@ -300,16 +311,13 @@ impl Ingest {
             let patch = self.without_older(&device, patch).await?;
             self.store.patch_objects(&device, patch).await?;
         }
-        // After the values: a record that is done again is late then, and its values are there.
-        if !summaries.is_empty() {
-            self.store.patch_summaries(summaries).await?;
-        }
-        if !sessions.is_empty() {
-            self.store.put_sessions(sessions).await?;
-        }
-        if !faults.is_empty() {
-            self.store.put_faults(faults).await?;
-        }
+        // After the values: a record that is done again is late then, and its values are there. Side by side, so that one sync
+        // serves all; a store does nothing for an empty list.
+        tokio::try_join!(
+            self.store.patch_summaries(summaries),
+            self.store.put_sessions(sessions),
+            self.store.put_faults(faults),
+        )?;
         for (id, refusal) in refused {
             self.store.put_refused(id, refusal).await?;
         }

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use acs_events::LoggedEvent;
 use acs_types::{
-    EmitterId, EventBody, EventId, EventRecord, InformRecord, Position, SessionId, SessionOutcome, SessionRecord, SessionRef,
+    EmitterId, EventBody, EventId, EventRecord, InformRecord, Position, SessionId, SessionOutcome, SessionRecord,
+    SessionRef,
 };
 use cwmp_model::Timestamp;
 

@@ -26,8 +26,13 @@ pub struct Patch {
 
 /// What a record changes. Pure: the same record always gives the same patch.
 pub fn project(record: &EventRecord) -> Patch {
+    project_news(record, true)
+}
+
+/// The same; without the values of an Inform unless they are new, because most repeat the last one's.
+pub(crate) fn project_news(record: &EventRecord, values_are_new: bool) -> Patch {
     match (&record.body, &record.device) {
-        (EventBody::Inform(inform), Some(device)) => project_inform(record, device, inform),
+        (EventBody::Inform(inform), Some(device)) => project_inform(record, device, inform, values_are_new),
         (EventBody::Transfer(transfer), Some(device)) => {
             let fault = record.session.filter(|_| transfer.fault.code != 0).map(|session| FaultRecord {
                 at: record.occurred_at,
@@ -56,17 +61,14 @@ pub fn project(record: &EventRecord) -> Patch {
     }
 }
 
-fn project_inform(record: &EventRecord, device: &DeviceId, inform: &InformRecord) -> Patch {
+fn project_inform(record: &EventRecord, device: &DeviceId, inform: &InformRecord, values_are_new: bool) -> Patch {
     let Some(session) = record.session else { return Patch::default() };
     let facts = InformFacts::of_record(inform, session, record.position.stamp, &record.tenant, record.occurred_at);
     let mut summary = facts.summary_patch();
     summary.subscriber_id = Some(record.subscriber_id.clone()).filter(|subscriber| !subscriber.is_empty());
-    let objects = ObjectsPatch {
-        stamp: record.position.stamp,
-        forget: facts.has(Event::Bootstrap),
-        remove: Vec::new(),
-        upsert: values(inform, record.occurred_at),
-    };
+    let forget = facts.has(Event::Bootstrap);
+    let upsert = if values_are_new || forget { values(inform, record.occurred_at) } else { Vec::new() };
+    let objects = ObjectsPatch { stamp: record.position.stamp, forget, remove: Vec::new(), upsert };
     let is_empty = objects.upsert.is_empty() && !objects.forget;
     Patch {
         summary: Some((device.clone(), summary)),
