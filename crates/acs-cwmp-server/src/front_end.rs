@@ -33,6 +33,7 @@ use crate::overload::{Admission, Shed};
 use crate::post::{Content, Post};
 use crate::response::{self, HttpResponse};
 use crate::sessions::Sessions;
+use crate::stamps::Stamps;
 
 /// How much longer a connection may be idle than a session.
 const BEYOND_SESSION: Duration = Duration::from_secs(15);
@@ -64,6 +65,7 @@ pub struct FrontEnd {
     /// What goes on after its reply.
     pub(crate) tasks: TaskTracker,
     pub(crate) sweeps: AtomicBool,
+    pub(crate) stamps: Stamps,
     large_bodies: Semaphore,
 }
 
@@ -97,6 +99,7 @@ impl FrontEnd {
             admission: Admission::new(config.overload.clone()),
             tasks: TaskTracker::new(),
             sweeps: AtomicBool::new(false),
+            stamps: Stamps::default(),
             large_bodies: Semaphore::new(config.http.large_bodies),
             config,
             services,

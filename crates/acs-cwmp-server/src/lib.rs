@@ -39,6 +39,7 @@ mod server;
 mod session;
 mod session_loop;
 mod sessions;
+mod stamps;
 mod timing;
 mod tls;
 

@@ -35,7 +35,7 @@ impl FrontEnd {
     pub(crate) async fn begin_session(self: &Arc<Self>, post: Post, auth: AuthLevel) -> HttpResponse {
         let Some(inform) = post.inform() else { return response::closing(StatusCode::BAD_REQUEST) };
         let device = DeviceId::of(&inform.device);
-        let stamp = self.last_stamp(&device).await.next(post.at);
+        let stamp = self.stamps.issue(self.last_stamp(&device).await, post.at);
         let id = SessionId::from_bytes(rand::random());
         let connection = Arc::clone(&post.connection);
         let origin = Origin { remote: connection.source(), tls: connection.peer.tls, auth };

@@ -234,3 +234,16 @@ async fn an_idle_session_costs_one_begin_and_no_end() {
     let records = world.records();
     assert_eq!(records.len(), 2, "design.md §4.9: one awaited, one unawaited");
 }
+
+#[tokio::test(start_paused = true)]
+async fn informs_of_one_device_at_the_same_moment_have_an_order_p9() {
+    let world = World::open();
+    let mut peers = [world.connect(), world.connect(), world.connect(), world.connect()];
+    let [a, b, c, d] = &mut peers;
+    let events = ["2 PERIODIC"];
+    tokio::join!(a.inform(&events), b.inform(&events), c.inform(&events), d.inform(&events));
+    let mut stamps: Vec<_> = world.records().iter().map(|record| record.position.stamp).collect();
+    stamps.sort();
+    stamps.dedup();
+    assert_eq!(stamps.len(), 4, "every session has a place of its own");
+}
