@@ -160,7 +160,7 @@ fn check_subscriber(id: &str) -> Result<(), Problem> {
     responses(
         (status = 204, description = "It is deleted"),
         (status = 404, description = "There is no such device"),
-        (status = 409, description = "The outcome of one of its tasks is still open"),
+        (status = 409, description = "The outcome of one of its tasks is still open, or one was created meanwhile"),
     ),
     security(("bearer" = ["write"])),
 )]
