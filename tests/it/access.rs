@@ -4,7 +4,6 @@ use cwmp_session::auth::Password;
 use lastmile_fleet::{DeviceCredentials, Fleet};
 use serde_json::{Value, json};
 
-use crate::support::api::in_path;
 use crate::support::{Options, SOON, Server, fleet_config, id_of, until};
 
 const USER: &str = "every-gateway";
@@ -29,9 +28,7 @@ async fn devices_log_in_with_digest_and_sessions_show_five_phases() {
     for device in fleet.devices() {
         let known = api.discovered(&id_of(&device)).await;
         assert_eq!(known["auth"], "shared", "{known:#}");
-        let sessions = api.list(&format!("/devices/{}/sessions", in_path(&id_of(&device)))).await;
-        let first = sessions.last().expect("a session")["id"].as_str().unwrap().to_owned();
-        let detail = api.get(&format!("/sessions/{first}")).await.expect(200);
+        let detail = api.first_session(&id_of(&device)).await;
         let mut phases: Vec<&str> =
             detail["exchanges"].as_array().unwrap().iter().map(|e| e["phase"].as_str().unwrap()).collect();
         phases.dedup();

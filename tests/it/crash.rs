@@ -96,12 +96,19 @@ fn states(evidence: &Evidence) -> std::collections::BTreeMap<String, usize> {
     states
 }
 
-/// Waits until no task is on its way: each is final, or shows that its outcome is not known.
+/// Waits until no task is on its way: each is final, or shows that its outcome is not known, or awaits an event that a
+/// factory reset made the device forget.
 async fn settle(api: &Api, fleet: &Fleet) {
     let end = Instant::now() + SETTLE_MAX;
+    let mut awaiting = (0, Instant::now());
     loop {
-        let open = api.list("/tasks?state=queued,sending,awaiting").await;
-        if open.is_empty() && fleet.wait_idle(Duration::from_secs(1)).await {
+        let open = api.list("/tasks?state=queued,sending").await;
+        let waits = api.list("/tasks?state=awaiting").await.len();
+        let idle = fleet.wait_idle(Duration::from_secs(1)).await;
+        if awaiting.0 != waits {
+            awaiting = (waits, Instant::now());
+        }
+        if open.is_empty() && idle && (waits == 0 || awaiting.1.elapsed() > Duration::from_secs(8)) {
             return;
         }
         if Instant::now() > end {

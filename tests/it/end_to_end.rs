@@ -74,14 +74,13 @@ async fn first_contact_reads_the_whole_tree_in_few_posts() {
             let found = stored.iter().find(|parameter| parameter["path"] == path.as_str());
             let found = found.unwrap_or_else(|| panic!("{path} of {id} is not stored"));
             assert!(!found["writable"].is_null(), "{found}");
-            if found["secret"] == false {
+            // What we set ourselves after reading is told by the device in its next Inform.
+            if found["secret"] == false && path.leaf() != "ParameterKey" {
                 assert_eq!(found["value"].as_str(), device.value(path).as_deref(), "{path}");
             }
         }
-        let sessions = scene.api.list(&format!("/devices/{}/sessions", in_path(&id))).await;
-        let first = sessions.last().expect("a session");
-        assert_eq!(first["events"], json!(["0 BOOTSTRAP", "1 BOOT"]));
-        let detail = scene.api.get(&format!("/sessions/{}", first["id"].as_str().unwrap())).await.expect(200);
+        let detail = scene.api.first_session(&id).await;
+        assert_eq!(detail["events"], json!(["0 BOOTSTRAP", "1 BOOT"]));
         let posts = detail["exchanges"].as_array().unwrap().iter().filter(|e| e["from_cpe"] == true).count();
         assert!(posts <= 10, "first contact of {} parameters took {posts} POSTs: {detail:#}", names.len());
     }

@@ -173,6 +173,17 @@ impl Api {
         .await
     }
 
+    /// The device's first session, with its ladder, as soon as it is in the history.
+    pub(crate) async fn first_session(&self, device: &str) -> Value {
+        let place = format!("/devices/{}/sessions", in_path(device));
+        let first = until("the first session is in the history", SOON, || async {
+            let sessions = self.list(&place).await;
+            sessions.into_iter().find(|session| session["events"][0] == "0 BOOTSTRAP")
+        })
+        .await;
+        self.get(&format!("/sessions/{}", first["id"].as_str().expect("an id"))).await.expect(200)
+    }
+
     /// The value of a parameter as last read.
     pub(crate) async fn parameter(&self, device: &str, path: &str) -> Value {
         let found = self.list(&format!("/devices/{}/parameters?path={path}", in_path(device))).await;

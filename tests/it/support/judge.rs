@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use lastmile_fleet::ledger::{Account, Fact, Line, RequestRecord};
+use lastmile_fleet::ledger::{Account, Fact, InformRecord, Line, RequestRecord};
 use lastmile_fleet::{DeviceHandle, Fleet};
 use serde_json::Value;
 
@@ -94,6 +94,7 @@ impl Evidence {
             self.outcomes(),
             self.order_p6(),
             self.receipts_p7(),
+            self.heeded_p7(),
             self.copies_p8(),
             self.sessions_p9(),
         ]
@@ -268,6 +269,19 @@ impl Evidence {
             }
         }
         wrong
+    }
+
+    /// No task waits for an event that was delivered.
+    fn heeded_p7(&self) -> Vec<String> {
+        let delivered = |key: &str| {
+            let told = |inform: &InformRecord| inform.events.iter().any(|e| e.code == "M Reboot" && e.key == key);
+            self.account.answered_informs().any(told)
+                || self.account.transfers.iter().any(|transfer| transfer.answered && transfer.key == key)
+        };
+        let waiting = self.tasks.values().filter(|task| ["awaiting", "unknown"].contains(&text(task, "state")));
+        let heedless =
+            waiting.filter(|task| list(task, "attempts").last().is_some_and(|last| delivered(text(last, "id"))));
+        heedless.map(|task| format!("P7: the event came, the task still waits for it: {task}")).collect()
     }
 
     /// What a BOOTSTRAP obliges us to happened after each device's last one.
