@@ -84,7 +84,7 @@ async fn killed_at_random_under_load_nothing_is_lost_or_done_twice_p1_to_p9() {
 }
 
 fn shortened(wrong: &[String]) -> String {
-    let shown: Vec<String> = wrong.iter().take(20).map(|line| line.chars().take(1500).collect()).collect();
+    let shown: Vec<String> = wrong.iter().take(20).map(|line| line.chars().take(6000).collect()).collect();
     shown.join("\n")
 }
 

@@ -34,7 +34,7 @@ async fn a_secret_is_in_no_file_log_event_metric_or_answer_p26() {
     config.credentials = credentials(WRONG);
     let stranger = Fleet::start(config).await.expect("the fleet starts");
     let made = api.post("/tokens", &json!({"principal": "reader", "scopes": ["read"]})).await.expect(201);
-    let token = made["secret"].as_str().or(made["token"].as_str()).expect("shown this once").to_owned();
+    let token = made["token"].as_str().expect("shown this once").to_owned();
     let mut paths = Vec::new();
     for device in fleet.devices() {
         let id = id_of(&device);

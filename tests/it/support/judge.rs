@@ -125,7 +125,7 @@ impl Evidence {
             let first = requests[0];
             match attempts.get(key) {
                 None => {
-                    wrong.push(format!("P2: {} with key {key} was sent without an attempt: {first:?}", first.method))
+                    wrong.push(format!("P2: {} with key {key} was sent without an attempt: {first:?}", first.method));
                 }
                 Some((task, attempt)) => {
                     if text(attempt, "method") != first.method {
@@ -181,8 +181,11 @@ impl Evidence {
                 if !evident {
                     wrong.push(format!("P3: sent again without evidence: {task}"));
                 }
-                if self.executed(text(before, "id")) {
-                    wrong.push(format!("P3: {} was carried out and is sent again: {task}", text(before, "id")));
+                let key = text(before, "id");
+                // A reset in between undid it, and the ParameterKey with it.
+                if self.executed(key) && !self.reset_after(key) {
+                    let lines = self.lines_since(key);
+                    wrong.push(format!("P3: {key} was carried out and is sent again: {task}\n{lines}"));
                 }
             }
         }
@@ -223,20 +226,21 @@ impl Evidence {
 
     /// In order of creation within a priority.
     fn order_p6(&self) -> Vec<String> {
-        let mut by_device: BTreeMap<(&str, u64), Vec<(&str, &str, &str)>> = BTreeMap::new();
+        // Creation, first transmission and id of its tasks by device and priority.
+        let mut by_device: BTreeMap<(&str, u64), Vec<[&str; 3]>> = BTreeMap::new();
         for task in self.tasks.values().filter(|task| BEARING_KINDS.contains(&text(task, "kind"))) {
             // Retried by a person, it is in its place again, but its first transmission was earlier.
             let Some(first) = list(task, "attempts").first() else { continue };
             let priority = task["priority"].as_u64().unwrap_or(0);
-            let place = (text(task, "created_at"), text(first, "started_at"), text(task, "id"));
+            let place = [text(task, "created_at"), text(first, "started_at"), text(task, "id")];
             by_device.entry((text(task, "device_id"), priority)).or_default().push(place);
         }
         let mut wrong = Vec::new();
         for ((device, _), mut tasks) in by_device {
             tasks.sort_unstable();
             for pair in tasks.windows(2) {
-                if pair[0].1 > pair[1].1 {
-                    wrong.push(format!("P6: on {device} {} was sent before the older {}", pair[1].2, pair[0].2));
+                if pair[0][1] > pair[1][1] {
+                    wrong.push(format!("P6: on {device} {} was sent before the older {}", pair[1][2], pair[0][2]));
                 }
             }
         }
@@ -412,6 +416,30 @@ impl Evidence {
     fn attempts(&self) -> HashMap<&str, (&Value, &Value)> {
         let of = |task| list(task, "attempts").iter().map(move |attempt| (text(attempt, "id"), (task, attempt)));
         self.tasks.values().flat_map(of).collect()
+    }
+
+    /// What the device did from the execution of the request with this key on.
+    fn since<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Line> {
+        let is_it = move |line: &&Line| matches!(&line.fact, Fact::RequestExecuted { key: k, .. } if k == key);
+        let device = self.lines.iter().find(is_it).map(|line| line.device.as_str());
+        let of_device = self.lines.iter().filter(move |line| Some(line.device.as_str()) == device);
+        of_device.skip_while(move |line| !is_it(line))
+    }
+
+    /// Whether the device became factory-new before the next request that bears a key.
+    fn reset_after(&self, key: &str) -> bool {
+        let next = self.since(key).skip(1).find_map(|line| match &line.fact {
+            Fact::FactoryReset => Some(true),
+            Fact::RequestExecuted { key, fault: 0, .. } if !key.is_empty() => Some(false),
+            _ => None,
+        });
+        next == Some(true)
+    }
+
+    fn lines_since(&self, key: &str) -> String {
+        let lines: Vec<String> =
+            self.since(key).take(40).map(|line| format!("  {} {:?}", line.at, line.fact)).collect();
+        lines.join("\n")
     }
 
     /// Whether a device carried out the request with this key.
