@@ -114,7 +114,7 @@ fn tree(stamp: SessionStamp) -> ObjectsPatch {
         named_at: None,
         parameters: (0..20).map(parameter).collect(),
     };
-    ObjectsPatch { stamp, forget: false, remove: Vec::new(), upsert: vec![UpsertObject { object, complete: true }] }
+    ObjectsPatch { stamp, upsert: vec![UpsertObject { object, complete: true }], ..ObjectsPatch::default() }
 }
 
 fn task(device: &DeviceId) -> Task {

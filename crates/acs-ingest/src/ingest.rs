@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acs_events::{AppendError, EventLog, LoggedEvent, ReadError};
 use acs_proto::{ErrorClass, Provisioning, ServiceError};
-use acs_store::{ObjectsPatch, Store};
+use acs_store::Store;
 use acs_types::{DeviceId, EmitterId, EventBody, EventRecord};
 use fail::fail_point;
 use tokio_util::sync::CancellationToken;
@@ -308,7 +308,6 @@ impl Ingest {
         }
         fail_point!("ingest::before_writes");
         for (device, patch) in objects {
-            let patch = self.without_older(&device, patch).await?;
             self.store.patch_objects(&device, patch).await?;
         }
         // After the values: a record that is done again is late then, and its values are there. Side by side, so that one sync
@@ -333,18 +332,6 @@ impl Ingest {
             Some(seen) => Ok(seen),
             None => Ok(Seen::of_summary(self.store.summary(device).await?.as_ref())),
         }
-    }
-
-    /// Values that were read after the Inform, in its session, stay: ingest may be late.
-    async fn without_older(&self, device: &DeviceId, mut patch: ObjectsPatch) -> Result<ObjectsPatch, IngestError> {
-        for news in &mut patch.upsert {
-            let Some(known) = self.store.object(device, &news.object.path).await? else { continue };
-            news.object.parameters.retain(|new| {
-                let same = known.parameters.iter().find(|known| known.name == new.name);
-                same.is_none_or(|known| known.value.is_none() || known.value_at <= new.value_at)
-            });
-        }
-        Ok(patch)
     }
 
     /// Tells the ends that nobody saw; they come back by the log like any other end.

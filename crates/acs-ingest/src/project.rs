@@ -68,7 +68,7 @@ fn project_inform(record: &EventRecord, device: &DeviceId, inform: &InformRecord
     summary.subscriber_id = Some(record.subscriber_id.clone()).filter(|subscriber| !subscriber.is_empty());
     let forget = facts.has(Event::Bootstrap);
     let upsert = if values_are_new || forget { values(inform, record.occurred_at) } else { Vec::new() };
-    let objects = ObjectsPatch { stamp: record.position.stamp, forget, remove: Vec::new(), upsert };
+    let objects = ObjectsPatch { stamp: record.position.stamp, forget, remove: Vec::new(), upsert, late: true };
     let is_empty = objects.upsert.is_empty() && !objects.forget;
     Patch {
         summary: Some((device.clone(), summary)),

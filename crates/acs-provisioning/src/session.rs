@@ -213,7 +213,8 @@ impl Inner {
         }
         let upsert =
             news.upsert.into_values().map(|read| UpsertObject { object: read.object, complete: read.complete });
-        let patch = ObjectsPatch { stamp: session.stamp, forget: false, remove, upsert: upsert.collect() };
+        let upsert = upsert.collect();
+        let patch = ObjectsPatch { stamp: session.stamp, remove, upsert, ..ObjectsPatch::default() };
         self.store().patch_objects(&session.device, patch).await.map_err(error::store)
     }
 

@@ -46,7 +46,7 @@ fn write(transaction: &mut Transaction<'_>, device: &DeviceId, patch: ObjectsPat
     for news in patch.upsert {
         let key = keys::objects(device, &news.object.path);
         let known = transaction.record(Space::Objects, &key)?;
-        transaction.put_record(Space::Objects, key, &rules::merge_object(known, news));
+        transaction.put_record(Space::Objects, key, &rules::merge_object(known, news, patch.late));
     }
     Ok(())
 }

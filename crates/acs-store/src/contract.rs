@@ -31,7 +31,7 @@ macro_rules! store_contract {
                 devices: partition_is_one_view, list_pages_in_order, list_misses_nothing_while_devices_come,
                     filters_hold_together, delete_forgets_all_but_history, delete_of_an_unknown_device,
                     delete_is_refused_while_tasks_are_open, no_task_is_lost_to_a_deletion, a_bad_place_is_refused;
-                objects: read_back_in_order, within_an_object, parameters_merge_by_name, complete_drops_the_rest,
+                objects: read_back_in_order, within_an_object, parameters_merge_by_name, late_news_keep_what_is_newer, complete_drops_the_rest,
                     remove_takes_all_below, forget_once_per_stamp, older_than_forget_changes_nothing,
                     forget_remove_upsert_in_this_order, similar_device_ids_do_not_mix;
                 tasks: insert_only_if_absent, insert_only_if_not_final, only_for_a_known_device_if_asked, revision_must_match,

@@ -99,6 +99,9 @@ pub struct ObjectsPatch {
     /// `writable` keeps that, and so does the object. With `complete` the parameters not listed are dropped. What is read
     /// back has its parameters in order of their name.
     pub upsert: Vec<UpsertObject>,
+    /// The news may come after later ones (an Inform projected from the log, beside the session that goes on): a value
+    /// known with a later `value_at` stays.
+    pub late: bool,
 }
 
 /// One object read.

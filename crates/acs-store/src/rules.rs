@@ -99,8 +99,8 @@ pub fn patch_forgets(forgotten: Option<SessionStamp>, patch: &ObjectsPatch) -> O
     }
 }
 
-/// An object after news of it. Parameters stand in order of their name, each once.
-pub fn merge_object(known: Option<ObjectRecord>, news: UpsertObject) -> ObjectRecord {
+/// An object after news of it; `late` as in [`ObjectsPatch::late`]. Parameters stand in order of their name, each once.
+pub fn merge_object(known: Option<ObjectRecord>, news: UpsertObject, late: bool) -> ObjectRecord {
     let UpsertObject { object: new, complete } = news;
     let mut merged = known.unwrap_or_else(|| ObjectRecord {
         path: new.path.clone(),
@@ -117,16 +117,17 @@ pub fn merge_object(known: Option<ObjectRecord>, news: UpsertObject) -> ObjectRe
     }
     for parameter in new.parameters {
         match merged.parameters.binary_search_by(|p| p.name.cmp(&parameter.name)) {
-            Ok(at) => merge_parameter(&mut merged.parameters[at], parameter),
+            Ok(at) => merge_parameter(&mut merged.parameters[at], parameter, late),
             Err(at) => merged.parameters.insert(at, parameter),
         }
     }
     merged
 }
 
-fn merge_parameter(known: &mut ParameterRecord, new: ParameterRecord) {
+fn merge_parameter(known: &mut ParameterRecord, new: ParameterRecord, late: bool) {
     known.writable = new.writable.or(known.writable);
-    if new.value.is_some() {
+    let outdated = late && known.value.is_some() && known.value_at > new.value_at;
+    if new.value.is_some() && !outdated {
         known.value = new.value;
         known.value_at = new.value_at;
         known.secret = new.secret;

@@ -64,6 +64,26 @@ pub async fn parameters_merge_by_name(store: &impl Store) {
     assert_eq!((c.name.as_str(), c.value.as_ref()), ("C", Some(&Value::string("3"))));
 }
 
+pub async fn late_news_keep_what_is_newer(store: &impl Store) {
+    let mut read = object("Device.", &[("A", "set in the session"), ("B", "old")], false);
+    read.object.parameters[0].value_at = at(9);
+    upsert(store, vec![read]).await;
+    let mut told = object("Device.", &[("A", "of the Inform"), ("B", "of the Inform"), ("C", "of the Inform")], false);
+    for parameter in &mut told.object.parameters {
+        parameter.value_at = at(5);
+    }
+    let late = ObjectsPatch { stamp: stamp(10), upsert: vec![told.clone()], late: true, ..ObjectsPatch::default() };
+    store.patch_objects(&device(1), late).await.unwrap();
+    let values = || async {
+        let texts = one(store, "Device.").await.parameters.into_iter().map(|p| p.value.unwrap().text);
+        texts.collect::<Vec<_>>()
+    };
+    assert_eq!(values().await, ["set in the session", "of the Inform", "of the Inform"]);
+    // News that are not late count whatever their time: clocks go back.
+    upsert(store, vec![told]).await;
+    assert_eq!(values().await, ["of the Inform", "of the Inform", "of the Inform"]);
+}
+
 pub async fn complete_drops_the_rest(store: &impl Store) {
     upsert(store, vec![object("Device.", &[("A", "1"), ("B", "2")], false)]).await;
     let mut names = object("Device.", &[("C", "3")], true);
@@ -109,6 +129,7 @@ pub async fn older_than_forget_changes_nothing(store: &impl Store) {
         forget,
         remove: vec![path("Device.New.")],
         upsert: vec![object(text, &[], false)],
+        late: false,
     };
     store.patch_objects(&device(1), patch(20, true, "Device.New.")).await.unwrap();
     store.patch_objects(&device(1), patch(19, false, "Device.Old.")).await.unwrap();
@@ -123,6 +144,7 @@ pub async fn forget_remove_upsert_in_this_order(store: &impl Store) {
         forget: false,
         remove: vec![path("Device.A.")],
         upsert: vec![object("Device.A.", &[("New", "1")], false), object("Device.A.", &[("More", "1")], false)],
+        late: false,
     };
     store.patch_objects(&device(1), patch).await.unwrap();
     let names: Vec<_> = one(store, "Device.A.").await.parameters.into_iter().map(|p| p.name).collect();

@@ -263,7 +263,7 @@ impl Objects for MemoryStore {
         }
         for news in patch.upsert {
             let known = device.objects.remove(&news.object.path);
-            let merged = rules::merge_object(known, news);
+            let merged = rules::merge_object(known, news, patch.late);
             device.objects.insert(merged.path.clone(), merged);
         }
         Ok(())
