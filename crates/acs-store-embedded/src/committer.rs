@@ -70,7 +70,6 @@ impl Committer {
             tracing::error!(%error, "the store could not write; it is opened anew");
             let error = Error::Unavailable(format!("a write failed, whether it happened is not known: {error}"));
             self.shared.slot.fail();
-            self.space.forget();
             return self.fail(jobs, appends, &error);
         }
         failpoint!("store::after_sync");

@@ -1,30 +1,26 @@
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use acs_store::{Error, Result};
-
-/// How long an answer of the system is used.
-const CACHED: Duration = Duration::from_millis(100);
 
 /// Whether the disk has more than the reserve left (P11).
 #[derive(Debug)]
 pub(crate) struct FreeSpace {
     folder: PathBuf,
     reserve: u64,
-    seen: Option<(Instant, u64)>,
 }
 
 impl FreeSpace {
     pub(crate) fn new(folder: PathBuf, reserve: u64) -> Self {
-        Self { folder, reserve, seen: None }
+        Self { folder, reserve }
     }
 
-    /// `NoSpace` if less than the reserve is left. Asks the system at most every 100 ms.
-    pub(crate) fn check(&mut self) -> Result<()> {
-        let free = match self.seen {
-            Some((at, free)) if at.elapsed() < CACHED => free,
-            _ => self.ask()?,
-        };
+    /// `NoSpace` if less than the reserve is left. Asks the system each time, which costs a microsecond beside a sync: an
+    /// answer kept for a while would let writes run into a disk that somebody fills at once.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.judge(self.ask()?)
+    }
+
+    fn judge(&self, free: u64) -> Result<()> {
         if free < self.reserve {
             let (free, reserve) = (free >> 20, self.reserve >> 20);
             let folder = self.folder.display();
@@ -35,17 +31,10 @@ impl FreeSpace {
         Ok(())
     }
 
-    /// Asks anew next time.
-    pub(crate) fn forget(&mut self) {
-        self.seen = None;
-    }
-
-    fn ask(&mut self) -> Result<u64> {
+    fn ask(&self) -> Result<u64> {
         let stat = rustix::fs::statvfs(&self.folder)
             .map_err(|e| Error::Unavailable(format!("cannot see how much room {} has: {e}", self.folder.display())))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        self.seen = Some((Instant::now(), free));
-        Ok(free)
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }
 
@@ -55,19 +44,15 @@ mod tests {
 
     #[test]
     fn p11_the_reserve_is_held_to_the_byte() {
-        let with = |free| FreeSpace { folder: "/".into(), reserve: 1000, seen: Some((Instant::now(), free)) };
-        assert!(with(1000).check().is_ok());
-        assert!(matches!(with(999).check(), Err(Error::NoSpace(_))));
+        let space = FreeSpace::new("/".into(), 1000);
+        assert!(space.judge(1000).is_ok());
+        assert!(matches!(space.judge(999), Err(Error::NoSpace(_))));
     }
 
     #[test]
-    fn the_system_is_asked_anew() {
-        let mut space = FreeSpace::new("/".into(), 1);
-        assert!(space.check().is_ok());
-        assert!(space.seen.is_some());
-        space.forget();
-        assert!(space.seen.is_none());
-        let mut gone = FreeSpace::new("/no/such/folder".into(), 1);
-        assert!(matches!(gone.check(), Err(Error::Unavailable(_))));
+    fn the_system_is_asked() {
+        assert!(FreeSpace::new("/".into(), 1).check().is_ok());
+        assert!(matches!(FreeSpace::new("/".into(), u64::MAX).check(), Err(Error::NoSpace(_))));
+        assert!(matches!(FreeSpace::new("/no/such/folder".into(), 1).check(), Err(Error::Unavailable(_))));
     }
 }
