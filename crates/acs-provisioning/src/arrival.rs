@@ -4,9 +4,8 @@ use acs_planner::{InformFacts, SessionPlan, evidence, is_runnable};
 use acs_proto::{BeginReply, BeginRequest, ServiceError};
 use acs_store::{CommitOutcome, HolderGuard, ObjectsPatch, TaskFilter};
 use acs_types::{
-    AttemptReason, DeviceId, EventBody, EventId, EventRecord, Holder, InformEvent, InformRecord, Obligation, Origin,
-    PageRequest, Partition, Task, TaskId, TaskKind, TaskSpec, TaskState, Tenant, TransferRecord, TransferResult,
-    Wanted,
+    DeviceId, EventBody, EventId, EventRecord, Holder, InformEvent, InformRecord, Obligation, Origin, PageRequest,
+    Partition, Task, TaskId, TaskKind, TaskSpec, TaskState, TransferRecord, TransferResult,
 };
 use cwmp_model::{Event, ParameterPath, Timestamp};
 use fail::fail_point;
@@ -16,9 +15,6 @@ use crate::config::FirstContact;
 use crate::error;
 use crate::plans::Entry;
 use crate::service::Inner;
-
-/// Priority of what an event obliges us to: before what people want.
-const OBLIGATION_PRIORITY: u8 = 0;
 
 /// An Inform as it came, live or from its record.
 struct Arrived<'a> {
@@ -191,7 +187,7 @@ impl Inner {
                 continue;
             }
             let created_at = self.next_created_at(device, tasks.last()).await?;
-            tasks.push(obligation_task(id, device, facts.tenant, spec, origin, created_at));
+            tasks.push(Task::queued(id, facts.tenant.clone(), (*device).clone(), spec, origin, created_at));
         }
         Ok(tasks)
     }
@@ -271,37 +267,6 @@ fn missing_after_boot(facts: &InformFacts<'_>, partition: &Partition) -> Option<
     ];
     let missing = names.into_iter().filter(|(_, missing)| *missing).filter_map(|(name, _)| root.child(name).ok());
     Some(missing.collect::<Vec<_>>()).filter(|paths| !paths.is_empty())
-}
-
-fn obligation_task(
-    id: TaskId,
-    device: &DeviceId,
-    tenant: &Tenant,
-    spec: TaskSpec,
-    origin: Origin,
-    created_at: Timestamp,
-) -> Task {
-    Task {
-        id,
-        tenant: tenant.clone(),
-        device: device.clone(),
-        spec,
-        wanted: Wanted::Now,
-        origin,
-        priority: OBLIGATION_PRIORITY,
-        created_at,
-        expires_at: None,
-        state: TaskState::Queued,
-        revision: 1,
-        attempts: Vec::new(),
-        unanswered: 0,
-        next_reason: AttemptReason::First,
-        cancel_requested: false,
-        result: None,
-        fault: None,
-        body_sha256: [0; 32],
-        updated_at: created_at,
-    }
 }
 
 fn after_changes(before: &[Task], changes: &[Change]) -> Vec<Task> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use acs_planner::{LifeError, life};
 use acs_proto::{EnqueueReply, EnqueueRequest, ErrorClass, ServiceError, WakeOutcome};
 use acs_store::{CommitOutcome, HolderGuard};
-use acs_types::{AttemptReason, DeviceId, DeviceSummary, Origin, Task, TaskId, TaskState, Wanted};
+use acs_types::{DeviceId, DeviceSummary, Origin, Task, TaskId, TaskState, Wanted};
 use cwmp_model::Timestamp;
 use fail::fail_point;
 
@@ -12,8 +12,6 @@ use crate::commit::{COMMIT_TRIES, Change, Conditions};
 use crate::error;
 use crate::service::Inner;
 
-/// Priority of what people and programs want.
-const REQUEST_PRIORITY: u8 = 10;
 /// Characters of an idempotency key.
 const KEY_CHARS_MAX: usize = 128;
 /// The time over which tasks of a device are counted.
@@ -93,26 +91,13 @@ impl Inner {
         summary: &DeviceSummary,
     ) -> Result<Task, ServiceError> {
         let created_at = self.next_created_at(&request.device, None).await?;
+        let origin = Origin::Request { principal: request.principal.clone() };
+        let (tenant, device, spec) = (summary.tenant.clone(), request.device.clone(), request.spec.clone());
         Ok(Task {
-            id,
-            tenant: summary.tenant.clone(),
-            device: request.device.clone(),
-            spec: request.spec.clone(),
             wanted: request.wanted,
-            origin: Origin::Request { principal: request.principal.clone() },
-            priority: REQUEST_PRIORITY,
-            created_at,
             expires_at: request.expires_at,
-            state: TaskState::Queued,
-            revision: 1,
-            attempts: Vec::new(),
-            unanswered: 0,
-            next_reason: AttemptReason::First,
-            cancel_requested: false,
-            result: None,
-            fault: None,
             body_sha256: request.body_sha256,
-            updated_at: created_at,
+            ..Task::queued(id, tenant, device, spec, origin, created_at)
         })
     }
 

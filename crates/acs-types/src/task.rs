@@ -53,6 +53,38 @@ impl Task {
     /// Unanswered transmissions in a row that quarantine a task (P4).
     pub const UNANSWERED_MAX: u32 = 3;
 
+    /// A task as it begins: queued, wanted now, without expiry and without a request body.
+    pub fn queued(
+        id: TaskId,
+        tenant: Tenant,
+        device: DeviceId,
+        spec: TaskSpec,
+        origin: Origin,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            tenant,
+            device,
+            spec,
+            wanted: Wanted::Now,
+            priority: origin.priority(),
+            origin,
+            created_at,
+            expires_at: None,
+            state: TaskState::Queued,
+            revision: 1,
+            attempts: Vec::new(),
+            unanswered: 0,
+            next_reason: AttemptReason::First,
+            cancel_requested: false,
+            result: None,
+            fault: None,
+            body_sha256: [0; 32],
+            updated_at: created_at,
+        }
+    }
+
     /// The attempt that is on its way or was the last.
     pub fn last_attempt(&self) -> Option<&Attempt> {
         self.attempts.last()
@@ -275,6 +307,16 @@ pub enum Origin {
     },
     /// An event that obliges us (`design.md` §4.7).
     Obligation(Obligation),
+}
+
+impl Origin {
+    /// [`Task::priority`]: what an event obliges us to goes before what people want.
+    pub const fn priority(&self) -> u8 {
+        match self {
+            Self::Obligation(_) => 0,
+            Self::Request { .. } => 10,
+        }
+    }
 }
 
 /// Events that oblige us to do something.
