@@ -16,7 +16,7 @@ const RUNS: &str = "docs/promises-runs.md";
 
 /// Writes the table.
 pub(crate) fn write() -> anyhow::Result<()> {
-    fs::write(root().join(TABLE), table()?)?;
+    fs::write(root().join(TABLE), table(&held()?)?)?;
     println!("wrote {TABLE}");
     Ok(())
 }
@@ -30,7 +30,7 @@ pub(crate) fn problems() -> anyhow::Result<Vec<String>> {
             problems.push(format!("{} is listed as held, but no test cites it", promise.number));
         }
     }
-    if fs::read_to_string(root().join(TABLE)).unwrap_or_default() != table()? {
+    if fs::read_to_string(root().join(TABLE)).unwrap_or_default() != table(&held)? {
         problems.push(format!("{TABLE} is stale: run `cargo xtask requirements`"));
     }
     Ok(problems)
@@ -52,8 +52,7 @@ fn promises() -> anyhow::Result<Vec<Promise>> {
     lines.map(parse).collect()
 }
 
-fn table() -> anyhow::Result<String> {
-    let held = held()?;
+fn table(held: &Held) -> anyhow::Result<String> {
     let mut text = String::from(
         "# What Lastmile promises, and where each promise is held\n\nWritten by `cargo xtask requirements` from what the \
          tests cite; `cargo xtask tidy` notices when it is stale. All of these tests run with `cargo xtask test`.\n\n\
@@ -77,8 +76,10 @@ fn table() -> anyhow::Result<String> {
 }
 
 /// Promise → the files whose tests cite it.
-fn held() -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
-    let mut held: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+type Held = BTreeMap<String, BTreeSet<String>>;
+
+fn held() -> anyhow::Result<Held> {
+    let mut held = Held::new();
     for (name, text) in test_files()? {
         for promise in cited(&text) {
             held.entry(promise).or_default().insert(name.clone());

@@ -38,7 +38,7 @@ const GAPS: [RangeInclusive<u16>; 2] = [177..=177, 194..=198];
 /// Writes the table.
 pub(crate) fn write() -> anyhow::Result<()> {
     fs::create_dir_all(root().join("docs"))?;
-    fs::write(root().join(TABLE), table()?)?;
+    fs::write(root().join(TABLE), table(&held()?, &waiting()?)?)?;
     println!("wrote {TABLE}");
     Ok(())
 }
@@ -57,7 +57,7 @@ pub(crate) fn problems() -> anyhow::Result<Vec<String>> {
             _ => {}
         }
     }
-    if fs::read_to_string(root().join(TABLE)).unwrap_or_default() != table()? {
+    if fs::read_to_string(root().join(TABLE)).unwrap_or_default() != table(&held, &waiting)? {
         problems.push(format!("{TABLE} is stale: run `cargo xtask requirements`"));
     }
     Ok(problems)
@@ -68,8 +68,7 @@ fn numbers() -> impl Iterator<Item = u16> {
     GROUPS.iter().flat_map(|(_, range)| range.clone()).filter(exists)
 }
 
-fn table() -> anyhow::Result<String> {
-    let (held, waiting) = (held()?, waiting()?);
+fn table(held: &Held, waiting: &BTreeMap<u16, String>) -> anyhow::Result<String> {
     let mut text = String::from(
         "# Which CWMP requirement is held where\n\nWritten by `cargo xtask requirements` from what the tests cite; \
          `cargo xtask tidy` notices when it is stale. The numbers are those of the project's requirement list for \
@@ -99,8 +98,10 @@ fn waiting() -> anyhow::Result<BTreeMap<u16, String>> {
 }
 
 /// Number → the files whose tests cite it.
-fn held() -> anyhow::Result<BTreeMap<u16, BTreeSet<String>>> {
-    let mut held: BTreeMap<u16, BTreeSet<String>> = BTreeMap::new();
+type Held = BTreeMap<u16, BTreeSet<String>>;
+
+fn held() -> anyhow::Result<Held> {
+    let mut held = Held::new();
     for (name, text) in test_files()? {
         for number in cited(&text) {
             held.entry(number).or_default().insert(name.clone());
