@@ -4,8 +4,8 @@ use acs_planner::{InformFacts, SessionPlan, evidence, is_runnable};
 use acs_proto::{BeginReply, BeginRequest, ServiceError};
 use acs_store::{CommitOutcome, HolderGuard, ObjectsPatch, TaskFilter};
 use acs_types::{
-    DeviceId, EventBody, EventId, EventRecord, Holder, InformEvent, InformRecord, Obligation, Origin, PageRequest,
-    Partition, Task, TaskId, TaskKind, TaskSpec, TaskState, TransferRecord, TransferResult,
+    DeviceId, EventBody, EventId, EventRecord, Holder, Obligation, Origin, PageRequest, Partition, Task, TaskId,
+    TaskKind, TaskSpec, TaskState, TransferRecord, TransferResult,
 };
 use cwmp_model::{Event, ParameterPath, Timestamp};
 use fail::fail_point;
@@ -40,14 +40,7 @@ impl Inner {
     pub(crate) async fn begin(&self, request: BeginRequest) -> Result<BeginReply, ServiceError> {
         let device = &request.session.device;
         let _turn = self.turn(device).await;
-        let record = inform_record(&request);
-        let facts = InformFacts::of_record(
-            &record,
-            request.session.session,
-            request.session.stamp,
-            &request.tenant,
-            request.at,
-        );
+        let facts = facts_of(&request);
         let entry = Entry {
             plan: SessionPlan::new(facts.parameter_key()),
             root: facts.root().unwrap_or_default(),
@@ -276,21 +269,19 @@ fn after_changes(before: &[Task], changes: &[Change]) -> Vec<Task> {
     kept.chain(new).cloned().collect()
 }
 
-fn inform_record(request: &BeginRequest) -> InformRecord {
-    let event = |event: &cwmp_codec::Event| InformEvent {
-        code: event.code.clone(),
-        command_key: event.command_key.clone(),
-        dedup_key: String::new(),
-    };
-    InformRecord {
-        identity: request.inform.device.clone(),
-        events: request.inform.events.iter().map(event).collect(),
-        retry_count: request.inform.retry_count,
-        current_time: request.inform.current_time.clone(),
-        parameters: request.inform.parameters.clone(),
-        cwmp_version: request.version.as_str().to_owned(),
+/// The Inform of a session that begins, as it stands in the request.
+fn facts_of(request: &BeginRequest) -> InformFacts<'_> {
+    let BeginRequest { session, inform, .. } = request;
+    InformFacts {
+        session: session.session,
+        stamp: session.stamp,
+        tenant: &request.tenant,
+        at: request.at,
+        identity: &inform.device,
+        events: inform.events.iter().map(|event| (&*event.code, &*event.command_key)).collect(),
+        parameters: &inform.parameters,
+        cwmp_version: request.version.as_str(),
         remote: request.remote,
         auth: request.auth,
-        tls: request.tls,
     }
 }
