@@ -51,7 +51,7 @@ impl Api {
             late: false,
             body,
         };
-        let appended = self.deps.events.append_unawaited(vec![record]).await;
+        let appended = self.deps.event_sink.append_unawaited(vec![record]).await;
         // Where it is not known whether the log took it, the number is not used for another record.
         if matches!(appended, Err(AppendError::NoSpace(_) | AppendError::TooLarge { .. })) {
             *seq -= 1;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use acs_events::Partition;
 use acs_proto::{ErrorClass, ServiceError};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -217,9 +218,15 @@ impl From<acs_store::Error> for Problem {
 impl From<acs_events::ReadError> for Problem {
     fn from(error: acs_events::ReadError) -> Self {
         match error {
-            acs_events::ReadError::Gone { start } => Self::gone(
+            acs_events::ReadError::Gone { partition: Partition::WHOLE, start } => Self::gone(
                 "events_gone",
                 format!("events up to position {start} are not kept any more; read on with after={start}"),
+            ),
+            acs_events::ReadError::Gone { partition, start } => Self::gone(
+                "events_gone",
+                format!(
+                    "events of {partition} up to position {start} are not kept any more; read on with after=0, the oldest"
+                ),
             ),
             acs_events::ReadError::Unavailable(_) => {
                 tracing::warn!(%error, "the event log does not answer");

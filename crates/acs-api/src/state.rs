@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use acs_events::EventLog;
+use acs_events::{EventLog, EventSink};
 use acs_proto::{FileServer, Provisioning};
 use acs_store::{SessionCache, Store};
 use acs_telemetry::{BuildInfo, Health, Metrics};
@@ -20,6 +20,8 @@ pub struct Deps {
     pub store: Arc<dyn Store>,
     /// The event log that `/events` reads.
     pub events: Arc<dyn EventLog>,
+    /// Where the records of this service go.
+    pub event_sink: Arc<dyn EventSink>,
     /// Creates and steers tasks.
     pub provisioning: Arc<dyn Provisioning>,
     /// Keeps files.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use acs_events::{AppendError, EventLog};
+use acs_events::{AppendError, EventSink};
 use acs_proto::Provisioning;
 use acs_types::{EmitterId, EventBody, EventRecord, InformEvent};
 use cwmp_model::ParameterValue;
@@ -44,7 +44,7 @@ pub(crate) struct NotDurable;
 /// not known is appended again until it is (it has the same `event_id` in every copy, P8), although its CPE got no answer.
 pub(crate) struct Emitter {
     id: EmitterId,
-    log: Arc<dyn EventLog>,
+    log: Arc<dyn EventSink>,
     outbox: Arc<dyn Provisioning>,
     limits: ReceiptLimits,
     metrics: Arc<Metrics>,
@@ -85,7 +85,7 @@ impl Numbers {
 impl Emitter {
     pub(crate) fn new(
         id: EmitterId,
-        log: Arc<dyn EventLog>,
+        log: Arc<dyn EventSink>,
         outbox: Arc<dyn Provisioning>,
         limits: ReceiptLimits,
         metrics: Arc<Metrics>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use acs_events::EventLog;
+use acs_events::EventSink;
 use acs_keyring::KeyRing;
 use acs_proto::Provisioning;
 use acs_store::SessionCache;
@@ -44,7 +44,7 @@ pub struct Services {
     /// Tasks and what sessions do for them.
     pub provisioning: Arc<dyn Provisioning>,
     /// Where receipts are made durable.
-    pub events: Arc<dyn EventLog>,
+    pub events: Arc<dyn EventSink>,
     /// Which session of a device is current, and whether work waits for it.
     pub cache: Arc<dyn SessionCache>,
     /// Keys for cookies and nonces.

@@ -1,39 +1,95 @@
+use std::time::Duration;
+
 use acs_types::EventRecord;
 use async_trait::async_trait;
 
-/// A place in the log: dense, from 1 in the embedded log. 0 is before the first record.
+use crate::{Partition, Positions};
+
+/// A place in a partition of the log: dense, from 1. 0 is before the first record.
 pub type LogPosition = u64;
 
 /// A record with its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoggedEvent {
-    /// Where it stands.
+    /// In which part of the log.
+    pub partition: Partition,
+    /// Where it stands in that part.
     pub position: LogPosition,
     /// The record.
     pub record: EventRecord,
 }
 
-/// The durable log of event records.
+/// Where event records are made durable.
 #[async_trait]
-pub trait EventLog: Send + Sync {
-    /// Appends records in this order. `Ok` means durable: they survive kill -9 and power loss.
+pub trait EventSink: Send + Sync {
+    /// Appends records; those of one device in this order. `Ok` means durable: they survive kill -9 and power loss.
     async fn append(&self, records: Vec<EventRecord>) -> Result<(), AppendError>;
 
     /// Appends without waiting for durability: for records that no answer depends on (`session ended`, transitions that
-    /// the store proves anyway). They are durable no later than the next `append` that returns.
+    /// the store proves anyway). `Ok` means that they become durable unless this process ends before; of one device, no
+    /// record overtakes another.
     async fn append_unawaited(&self, records: Vec<EventRecord>) -> Result<(), AppendError>;
 
-    /// Up to `limit` records after `after`, in order. Waits for nothing; empty at the end. Only durable records show.
-    async fn read(&self, after: LogPosition, limit: usize) -> Result<Vec<LoggedEvent>, ReadError>;
+    /// Waits until everything that `append_unawaited` took before this call is durable. As long as that takes: give it a
+    /// deadline.
+    async fn flush(&self) -> Result<(), AppendError>;
+}
 
-    /// The last durable position; 0: empty.
-    async fn end(&self) -> Result<LogPosition, ReadError>;
+/// The log as readers see it: partitions, each a dense sequence. All records of one device and topic are in one partition.
+#[async_trait]
+pub trait EventLog: Send + Sync {
+    /// The last durable place of every partition; 0: empty. Its partitions are those of the log, for ever.
+    async fn ends(&self) -> Result<Positions, ReadError>;
 
-    /// The oldest position kept is this + 1.
-    async fn start(&self) -> Result<LogPosition, ReadError>;
+    /// The oldest record kept in a partition is at this + 1.
+    async fn starts(&self) -> Result<Positions, ReadError>;
 
-    /// Returns as soon as the log reaches beyond `after` (at once if it does already).
-    async fn changed(&self, after: LogPosition);
+    /// Opens a reader of everything after `after`, where a partition that is not named stands at 0. [`ReadError::Gone`] if
+    /// that is not kept any more.
+    async fn tail(&self, after: &Positions) -> Result<Box<dyn EventTail>, ReadError>;
+}
+
+/// One reader, which follows all partitions.
+#[async_trait]
+pub trait EventTail: Send {
+    /// Up to `limit` records, in order within each partition. If there are none yet, waits for some, at most `wait`: empty
+    /// then. Only durable records show. Dropping the future loses none.
+    async fn next(&mut self, limit: usize, wait: Duration) -> Result<Vec<LoggedEvent>, ReadError>;
+}
+
+/// One of those that share the work on the log: each partition number is read by one of them at a time, with all topics.
+#[async_trait]
+pub trait EventConsumer: Send {
+    /// What comes next: records (at most `limit`; none if none came within `wait`), or another share of the work. The
+    /// first delivery of a partition is its [`Delivery::Assigned`]. Dropping the future loses nothing.
+    async fn next(&mut self, limit: usize, wait: Duration) -> Result<Delivery, ReadError>;
+
+    /// Keeps how far the work came, for whoever goes on. What is not named stays as it was. It may be refused because
+    /// another one works on the partition now: that one does the work again.
+    async fn commit(&mut self, cursors: &[(Partition, Cursor)]) -> Result<(), CommitError>;
+
+    /// How many records of its share it has not delivered yet, as far as it knows.
+    fn lag(&self) -> u64;
+}
+
+/// What a consumer is given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delivery {
+    /// Records, in order within each partition. Those up to the partition's `done` were delivered to someone before.
+    Events(Vec<LoggedEvent>),
+    /// It works on these partitions from now on: their records come, from after `mark`.
+    Assigned(Vec<(Partition, Cursor)>),
+    /// It does not work on these any more.
+    Revoked(Vec<Partition>),
+}
+
+/// How far the work on a partition came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// All work is done up to here.
+    pub done: LogPosition,
+    /// From after here the next one has to read again to know what is unfinished; never beyond `done`.
+    pub mark: LogPosition,
 }
 
 /// Why records could not be appended.
@@ -59,9 +115,11 @@ pub enum AppendError {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReadError {
     /// The position asked for is older than what is kept.
-    #[error("events up to position {start} are gone; read on from there")]
+    #[error("events of {partition} up to position {start} are gone; read on from there")]
     Gone {
-        /// The log begins after this.
+        /// Of this partition.
+        partition: Partition,
+        /// It begins after this.
         start: LogPosition,
     },
     /// The log does not answer.
@@ -71,3 +129,8 @@ pub enum ReadError {
     #[error("a stored event cannot be read: {0}")]
     Corrupt(String),
 }
+
+/// A cursor was not kept; the work since the last one is done again by whoever goes on.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("how far the events are projected could not be kept: {0}")]
+pub struct CommitError(pub String);

@@ -1,18 +1,19 @@
 //! An event log in memory, for tests.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use acs_types::EventRecord;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::{AppendError, EventLog, LogPosition, LoggedEvent, ReadError};
+use crate::{AppendError, EventSink, LogPosition, LoggedEvent, Partition, ReadError, SequenceLog};
 
-/// An event log in memory. Records appended unawaited show at once. Beyond its limit the oldest records go.
-#[derive(Debug)]
+/// An event log in memory. Records appended unawaited show at once. Beyond its limit the oldest records go. A clone is the
+/// same log.
+#[derive(Debug, Clone)]
 pub struct MemoryEventLog {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     end: watch::Sender<LogPosition>,
     limit: usize,
 }
@@ -35,21 +36,25 @@ impl MemoryEventLog {
 
     /// An empty log that keeps `limit` records.
     pub fn with_limit(limit: usize) -> Self {
-        Self { state: Mutex::default(), end: watch::Sender::new(0), limit }
+        Self { state: Arc::default(), end: watch::Sender::new(0), limit }
     }
 
     /// From now on every append fails so and appends nothing; `None`: works again.
     pub fn fail_with(&self, failure: Option<AppendError>) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).failure = failure;
+        self.state().failure = failure;
     }
 
     /// All records kept, oldest first.
     pub fn records(&self) -> Vec<EventRecord> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).records.iter().cloned().collect()
+        self.state().records.iter().cloned().collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, records: Vec<EventRecord>) -> Result<(), AppendError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if let Some(failure) = &state.failure {
             return Err(failure.clone());
         }
@@ -70,7 +75,7 @@ impl Default for MemoryEventLog {
 }
 
 #[async_trait]
-impl EventLog for MemoryEventLog {
+impl EventSink for MemoryEventLog {
     async fn append(&self, records: Vec<EventRecord>) -> Result<(), AppendError> {
         self.add(records)
     }
@@ -79,15 +84,25 @@ impl EventLog for MemoryEventLog {
         self.add(records)
     }
 
+    async fn flush(&self) -> Result<(), AppendError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SequenceLog for MemoryEventLog {
     async fn read(&self, after: LogPosition, limit: usize) -> Result<Vec<LoggedEvent>, ReadError> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         if after < state.start {
-            return Err(ReadError::Gone { start: state.start });
+            return Err(ReadError::Gone { partition: Partition::WHOLE, start: state.start });
         }
         let skip = usize::try_from(after - state.start).unwrap_or(usize::MAX);
         let records = state.records.iter().skip(skip).take(limit);
-        let logged =
-            |(i, record): (usize, &EventRecord)| LoggedEvent { position: after + 1 + i as u64, record: record.clone() };
+        let logged = |(i, record): (usize, &EventRecord)| LoggedEvent {
+            partition: Partition::WHOLE,
+            position: after + 1 + i as u64,
+            record: record.clone(),
+        };
         Ok(records.enumerate().map(logged).collect())
     }
 
@@ -96,7 +111,7 @@ impl EventLog for MemoryEventLog {
     }
 
     async fn start(&self) -> Result<LogPosition, ReadError> {
-        Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner).start)
+        Ok(self.state().start)
     }
 
     async fn changed(&self, after: LogPosition) {

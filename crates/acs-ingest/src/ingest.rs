@@ -1,12 +1,16 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use acs_events::{AppendError, EventLog, LoggedEvent, ReadError};
+use acs_events::{
+    AppendError, CommitError, Cursor, Delivery, EventConsumer, EventSink, LoggedEvent, Partition, Positions, ReadError,
+};
 use acs_proto::{ErrorClass, Provisioning, ServiceError};
 use acs_store::Store;
 use acs_types::{DeviceId, EmitterId, EventBody, EventRecord};
 use fail::fail_point;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::{Devices, Seen, change_record, changes, hash_of};
@@ -16,14 +20,13 @@ use crate::project::{Patch, project_news};
 
 /// Records in one batch.
 const BATCH: usize = 500;
-/// How long records are gathered before a batch of them is projected: what one batch costs (a read, and a sync for each kind
-/// of row) is then shared by many sessions when there are many, and nobody notices it when there are few.
+/// The pause after a batch that was not full: what one batch costs (a read, and a sync for each kind of row) is then shared
+/// by many sessions when there are many, and nobody notices it when there are few.
 const GATHER: Duration = Duration::from_millis(25);
 /// The shortest and the longest wait after an error.
 const RETRY_WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// The names of its cursors: up to where all is projected, and before the first record of an open session.
-const CURSOR: &str = "ingest";
-const OPEN_CURSOR: &str = "ingest-open-sessions";
+/// How long one look at the log waits for records.
+const WAIT: Duration = Duration::from_secs(5);
 
 /// How ingest works.
 #[derive(Debug, Clone)]
@@ -53,6 +56,9 @@ pub enum IngestError {
     /// What was found could not be told.
     #[error(transparent)]
     Append(#[from] AppendError),
+    /// How far it came could not be kept. The work is done; another one may do it again.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] acs_store::Error),
@@ -65,7 +71,7 @@ impl IngestError {
     /// Whether trying again cannot help: the record itself is the trouble.
     fn is_permanent(&self) -> bool {
         match self {
-            Self::Read(_) => false,
+            Self::Read(_) | Self::Commit(_) => false,
             Self::Append(error) => matches!(error, AppendError::TooLarge { .. }),
             Self::Store(error) => !matches!(error, acs_store::Error::Unavailable(_) | acs_store::Error::NoSpace(_)),
             Self::Provisioning(error) => {
@@ -77,7 +83,8 @@ impl IngestError {
 
 /// The projection of the event log.
 pub struct Ingest {
-    log: Arc<dyn EventLog>,
+    work: Mutex<Work>,
+    sink: Arc<dyn EventSink>,
     store: Arc<dyn Store>,
     provisioning: Arc<dyn Provisioning>,
     config: Config,
@@ -85,38 +92,56 @@ pub struct Ingest {
     emitted: AtomicU64,
 }
 
-/// What a run keeps in memory; all of it can be made again.
+/// Where records come from, and what is kept in memory of them; all of it can be made again.
+struct Work {
+    consumer: Box<dyn EventConsumer>,
+    run: Run,
+}
+
 struct Run {
-    cursor: u64,
-    open_cursor: u64,
+    /// Its share of the log, with how far all is projected.
+    done: Positions,
+    share: BTreeSet<Partition>,
+    /// Delivered and not projected yet.
+    pending: Vec<LoggedEvent>,
+    /// Numbers of partitions whose cursors are to be kept.
+    to_commit: BTreeSet<u32>,
+    /// Whether it once reached the end of its share.
+    caught_up: bool,
     devices: Devices,
     open: OpenSessions,
 }
 
+/// What a step did.
+enum Step {
+    Projected(u64),
+    ShareChanged,
+    NothingThere,
+}
+
 impl Ingest {
-    /// Reads `log`, writes `store`, tells `provisioning`.
+    /// Projects what `consumer` brings, writes `store`, tells `provisioning`; `sink` takes the records it makes itself.
     pub fn new(
-        log: Arc<dyn EventLog>,
+        consumer: Box<dyn EventConsumer>,
+        sink: Arc<dyn EventSink>,
         store: Arc<dyn Store>,
         provisioning: Arc<dyn Provisioning>,
         config: Config,
         metrics: Metrics,
     ) -> Self {
-        Self { log, store, provisioning, config, metrics, emitted: AtomicU64::new(0) }
-    }
-
-    /// The cursors it keeps in the store: the event log must not be trimmed beyond any of them.
-    pub fn consumers() -> Vec<String> {
-        vec![CURSOR.to_owned(), OPEN_CURSOR.to_owned()]
+        let work = Mutex::new(Work { consumer, run: Run::new() });
+        Self { work, sink, store, provisioning, config, metrics, emitted: AtomicU64::new(0) }
     }
 
     /// Follows the log until `shutdown`. Errors are logged and waited out.
     pub async fn run(&self, shutdown: CancellationToken) {
+        let mut work = self.work.lock().await;
         let mut wait = RETRY_WAITS.0;
-        let mut run = None;
         loop {
-            let result = self.go_on(&mut run, &shutdown).await;
-            let Err(error) = result else { return };
+            let error = match self.go_on(&mut work, &shutdown, &mut wait).await {
+                Ok(()) => return,
+                Err(error) => error,
+            };
             self.metrics.retries.inc();
             tracing::warn!(%error, wait_ms = wait.as_millis(), "events are projected late, trying again");
             tokio::select! {
@@ -124,116 +149,128 @@ impl Ingest {
                 () = tokio::time::sleep(wait) => {}
             }
             wait = (wait * 2).min(RETRY_WAITS.1);
-            if run.is_some() {
-                wait = wait.min(Duration::from_secs(1));
-            }
         }
     }
 
     /// Projects what is in the log now and returns; says how many records that were.
     pub async fn run_once(&self) -> Result<u64, IngestError> {
-        let (mut run, mut count) = self.recover().await?;
-        loop {
-            match self.step(&mut run).await? {
-                0 => return Ok(count),
-                done => count += done,
-            }
-        }
-    }
-
-    async fn go_on(&self, kept: &mut Option<Run>, shutdown: &CancellationToken) -> Result<(), IngestError> {
-        let run = match kept {
-            Some(run) => run,
-            None => kept.insert(self.recover().await?.0),
-        };
-        loop {
-            if shutdown.is_cancelled() {
-                return Ok(());
-            }
-            if self.step(run).await? >= BATCH as u64 {
-                continue;
-            }
-            let more = async {
-                self.log.changed(run.cursor).await;
-                tokio::time::sleep(GATHER).await;
-            };
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                () = more => {}
-            }
-        }
-    }
-
-    /// Where it stood, which sessions are open, and the end of those that nobody can end any more. Says how many records it
-    /// projected meanwhile.
-    async fn recover(&self) -> Result<(Run, u64), IngestError> {
-        let cursor = self.store.cursor(CURSOR).await?;
-        let start = self.log.start().await?;
-        let open_cursor = self.store.cursor(OPEN_CURSOR).await?.min(cursor).max(start.min(cursor));
-        let mut run = Run { cursor, open_cursor, devices: Devices::new(), open: OpenSessions::default() };
-        let mut at = open_cursor;
-        while at < cursor {
-            let events = self.log.read(at, BATCH).await?;
-            let Some(last) = events.last() else { break };
-            at = last.position;
-            for event in events.iter().filter(|event| event.position <= cursor) {
-                run.open.follow(event);
-            }
-        }
-        // What is not projected yet may hold ends of sessions, so that comes first.
+        let mut work = self.work.lock().await;
         let mut count = 0;
         loop {
-            match self.step(&mut run).await? {
-                0 => break,
-                done => count += done,
+            let was_caught_up = work.run.caught_up;
+            match self.step(&mut work, Duration::ZERO).await? {
+                Step::Projected(records) => count += records,
+                Step::ShareChanged => {}
+                // Reaching the end may have brought ends of lost sessions.
+                Step::NothingThere if was_caught_up => return Ok(count),
+                Step::NothingThere => {}
             }
         }
-        if let Some(alive) = &self.config.alive {
-            let lost = run.open.lost(|emitter| !alive.contains(emitter), self.config.lost_after);
-            self.close(&mut run, lost).await?;
+    }
+
+    async fn go_on(&self, work: &mut Work, stop: &CancellationToken, wait: &mut Duration) -> Result<(), IngestError> {
+        while !stop.is_cancelled() {
+            // A batch that was begun is done: only waiting for records is given up.
+            if work.run.pending.is_empty() {
+                let looked = tokio::select! {
+                    looked = self.look(work, WAIT) => looked?,
+                    () = stop.cancelled() => return Ok(()),
+                };
+                if !looked {
+                    continue;
+                }
+            }
+            let full = work.run.pending.len() >= BATCH;
+            self.project_pending(work).await?;
+            *wait = RETRY_WAITS.0;
+            if !full {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(GATHER) => {}
+                }
+            }
         }
-        Ok((run, count))
+        Ok(())
+    }
+
+    async fn step(&self, work: &mut Work, wait: Duration) -> Result<Step, IngestError> {
+        let had_share = work.run.share.clone();
+        if work.run.pending.is_empty() && !self.look(work, wait).await? {
+            let changed = had_share != work.run.share;
+            return Ok(if changed { Step::ShareChanged } else { Step::NothingThere });
+        }
+        self.project_pending(work).await.map(Step::Projected)
+    }
+
+    /// Takes what comes next; whether records are pending now.
+    async fn look(&self, work: &mut Work, wait: Duration) -> Result<bool, IngestError> {
+        let Work { consumer, run } = work;
+        match consumer.next(BATCH, wait).await? {
+            Delivery::Assigned(share) => run.assigned(&share),
+            Delivery::Revoked(partitions) => run.revoked(&partitions),
+            Delivery::Events(events) if events.is_empty() => {
+                self.metrics.lag.set(0);
+                self.caught_up(run).await?;
+            }
+            Delivery::Events(events) => run.pending = events,
+        }
+        Ok(!run.pending.is_empty())
+    }
+
+    /// The sessions of front-ends that are not alive are lost. What is not projected yet may hold their ends, so this waits for
+    /// the end of the log.
+    async fn caught_up(&self, run: &mut Run) -> Result<(), IngestError> {
+        if !run.caught_up
+            && let Some(alive) = &self.config.alive
+        {
+            let lost = run.open.lost(|emitter| !alive.contains(emitter), self.config.lost_after);
+            self.close(run, lost).await?;
+        }
+        run.caught_up = true;
+        Ok(())
     }
 
     /// One batch; how many records it had.
-    async fn step(&self, run: &mut Run) -> Result<u64, IngestError> {
-        let events = match self.log.read(run.cursor, BATCH).await {
-            Err(ReadError::Gone { start }) => {
-                tracing::error!(from = run.cursor, to = start, "events are gone before they were projected");
-                run.cursor = start;
-                self.log.read(start, BATCH).await?
-            }
-            events => events?,
-        };
-        let Some(last) = events.last().map(|event| event.position) else {
-            self.metrics.lag.set(0);
-            return Ok(0);
-        };
-        self.apply_or_skip(run, &events).await?;
-        for event in &events {
-            run.open.follow(event);
+    async fn project_pending(&self, work: &mut Work) -> Result<u64, IngestError> {
+        let Work { consumer, run } = work;
+        let events = std::mem::take(&mut run.pending);
+        // Those that were projected before are only followed: their sessions may be open.
+        let (known, new): (Vec<_>, Vec<_>) =
+            events.into_iter().partition(|event| event.position <= run.done.get(event.partition));
+        known.iter().for_each(|event| run.open.follow(event));
+        if let Err(error) = self.project_new(run, &new).await {
+            run.pending = new;
+            return Err(error);
         }
-        let lost = run.open.lost(|_| false, self.config.lost_after);
-        self.close(run, lost).await?;
-        self.move_cursor(run, last).await?;
-        let count = events.len() as u64;
+        for event in &new {
+            run.done.advance(event);
+            run.to_commit.insert(event.partition.number);
+        }
+        let count = new.len() as u64;
         self.metrics.records.inc_by(count);
-        self.metrics.position.set(i64::try_from(last).unwrap_or(i64::MAX));
-        let behind = self.log.end().await?.saturating_sub(last);
-        self.metrics.lag.set(i64::try_from(behind).unwrap_or(i64::MAX));
+        self.commit(consumer, run).await?;
+        self.metrics.position.set(i64::try_from(run.done.total()).unwrap_or(i64::MAX));
+        self.metrics.lag.set(i64::try_from(consumer.lag()).unwrap_or(i64::MAX));
         Ok(count)
     }
 
-    async fn move_cursor(&self, run: &mut Run, position: u64) -> Result<(), IngestError> {
-        fail_point!("ingest::before_cursor");
-        let low_mark = run.open.low_mark(position);
-        // With nothing open it follows now and then only: reading a little more again is cheap.
-        if low_mark != run.open_cursor && (low_mark < position || position - run.open_cursor > BATCH as u64) {
-            self.store.put_cursor(OPEN_CURSOR, low_mark).await?;
-            run.open_cursor = low_mark;
+    async fn project_new(&self, run: &mut Run, events: &[LoggedEvent]) -> Result<(), IngestError> {
+        if events.is_empty() {
+            return Ok(());
         }
-        self.store.put_cursor(CURSOR, position).await?;
-        run.cursor = position;
+        self.apply_or_skip(run, events).await?;
+        events.iter().for_each(|event| run.open.follow(event));
+        let lost = run.open.lost(|_| false, self.config.lost_after);
+        self.close(run, lost).await
+    }
+
+    async fn commit(&self, consumer: &mut Box<dyn EventConsumer>, run: &mut Run) -> Result<(), IngestError> {
+        if run.to_commit.is_empty() {
+            return Ok(());
+        }
+        fail_point!("ingest::before_cursor");
+        consumer.commit(&run.cursors()).await?;
+        run.to_commit.clear();
         fail_point!("ingest::after_cursor");
         Ok(())
     }
@@ -304,7 +341,7 @@ impl Ingest {
             }
         }
         if !told.is_empty() {
-            self.log.append(told).await?;
+            self.sink.append(told).await?;
         }
         fail_point!("ingest::before_writes");
         for (device, patch) in objects {
@@ -336,6 +373,15 @@ impl Ingest {
 
     /// Tells the ends that nobody saw; they come back by the log like any other end.
     async fn close(&self, run: &mut Run, mut lost: Vec<EventRecord>) -> Result<(), IngestError> {
+        // The end of some may be known after all: its record came before the Inform's, or that came once more.
+        let mut ended = Vec::new();
+        for session in lost.iter().filter_map(|record| record.session) {
+            if self.store.session(&session).await?.is_some() {
+                ended.push(session);
+            }
+        }
+        run.open.forget(&ended);
+        lost.retain(|record| record.session.is_some_and(|session| !ended.contains(&session)));
         if lost.is_empty() {
             return Ok(());
         }
@@ -345,7 +391,7 @@ impl Ingest {
         }
         self.metrics.lost_sessions.inc_by(lost.len() as u64);
         let sessions: Vec<_> = lost.iter().filter_map(|record| record.session).collect();
-        self.log.append(lost).await?;
+        self.sink.append(lost).await?;
         run.open.forget(&sessions);
         Ok(())
     }
@@ -353,5 +399,44 @@ impl Ingest {
     fn tell(&self, cause: &EventRecord, change: acs_types::DeviceChange) -> EventRecord {
         let seq = self.emitted.fetch_add(1, Ordering::Relaxed) + 1;
         change_record(cause, change, &self.config.emitter, seq)
+    }
+}
+
+impl Run {
+    fn new() -> Self {
+        Self {
+            done: Positions::default(),
+            share: BTreeSet::new(),
+            pending: Vec::new(),
+            to_commit: BTreeSet::new(),
+            caught_up: false,
+            devices: Devices::new(),
+            open: OpenSessions::new(),
+        }
+    }
+
+    fn assigned(&mut self, share: &[(Partition, Cursor)]) {
+        for (partition, cursor) in share {
+            self.share.insert(*partition);
+            self.done.set(*partition, cursor.done);
+            self.open.begin(*partition, cursor.mark);
+        }
+        // Others may have written of the devices in it.
+        self.devices.clear();
+    }
+
+    fn revoked(&mut self, partitions: &[Partition]) {
+        for partition in partitions {
+            self.share.remove(partition);
+            self.to_commit.remove(&partition.number);
+            self.open.leave(partition.number);
+        }
+        self.pending.retain(|event| self.share.contains(&event.partition));
+        self.devices.clear();
+    }
+
+    fn cursors(&self) -> Vec<(Partition, Cursor)> {
+        let of = |partition: &Partition| (*partition, self.open.cursor(*partition, self.done.get(*partition)));
+        self.share.iter().filter(|partition| self.to_commit.contains(&partition.number)).map(of).collect()
     }
 }

@@ -1,10 +1,11 @@
 //! From the event log to what people look up: presence, sessions, faults, refused Informs, values of Informs.
 //!
-//! Reads the log from its cursor, projects each record ([`project`], pure), writes a batch in few calls, tells provisioning
-//! of what obliges it, then moves the cursor. Closes sessions whose front-end died as `lost` (P9).
+//! Takes records from a consumer of the log ([`LogConsumer`] with its cursor in the store, or a member of a Kafka group),
+//! projects each ([`project`], pure), writes a batch in few calls, tells provisioning of what obliges it, then commits.
+//! Closes sessions whose front-end died as `lost` (P9).
 //!
 //! Invariants:
-//! - The cursor moves last: after a crash a batch is done again, and doing it again changes nothing.
+//! - The commit comes last: after a crash a batch is done again, and doing it again changes nothing.
 //! - Records it makes itself (device changes, lost sessions) have ids derived from their cause, so a copy is recognisable
 //!   (P8).
 //! - An idle periodic session costs one device write and one history write.
@@ -14,11 +15,13 @@
 //! Where to start: [`Ingest::run`].
 
 mod changes;
+mod consumer;
 mod ingest;
 mod metrics;
 mod open_sessions;
 mod project;
 
+pub use consumer::LogConsumer;
 pub use ingest::{Config, Ingest, IngestError};
 pub use metrics::Metrics;
 pub use project::{Patch, project};

@@ -26,7 +26,7 @@ impl Metrics {
             );
             registry.register(
                 "position",
-                "Position in the event log up to which all is projected",
+                "Records of the event log up to which all is projected, over its partitions",
                 self.position.clone(),
             );
             registry.register("lag", "Records in the event log that are not projected yet", self.lag.clone());

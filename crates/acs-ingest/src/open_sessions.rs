@@ -1,29 +1,39 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use acs_events::LoggedEvent;
+use acs_events::{Cursor, LogPosition, LoggedEvent, Partition, Positions};
 use acs_types::{
     EmitterId, EventBody, EventId, EventRecord, InformRecord, Position, SessionId, SessionOutcome, SessionRecord,
     SessionRef,
 };
 use cwmp_model::Timestamp;
+use hashlink::LruCache;
 
 /// Sessions followed at once; of more than these, the oldest are not closed as lost.
 const OPEN_MAX: usize = 500_000;
+/// Ends remembered whose session did not begin yet: topics are read side by side.
+const ENDED_MAX: usize = 100_000;
 
 /// Sessions whose end is not in the log yet.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(crate) struct OpenSessions {
     sessions: BTreeMap<SessionId, Open>,
-    /// By the position of their first record.
-    order: BTreeMap<u64, SessionId>,
+    /// By the number of their partitions, then as they were read.
+    order: BTreeMap<(u32, u64), SessionId>,
+    opened: u64,
+    /// Ended before they began.
+    ended: LruCache<SessionId, ()>,
+    /// Followed up to here.
+    at: Positions,
     /// The latest time in the log.
     now: Timestamp,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Open {
-    position: u64,
+    order: (u32, u64),
+    /// From where its partitions have to be read again to know it.
+    marks: Box<[(Partition, LogPosition)]>,
     first: EventRecord,
     last_at: Timestamp,
     last_emitter: EmitterId,
@@ -33,23 +43,53 @@ struct Open {
 }
 
 impl OpenSessions {
-    /// Follows a record.
+    pub(crate) fn new() -> Self {
+        Self {
+            sessions: BTreeMap::new(),
+            order: BTreeMap::new(),
+            opened: 0,
+            ended: LruCache::new(ENDED_MAX),
+            at: Positions::default(),
+            now: Timestamp::default(),
+        }
+    }
+
+    /// The records of this partition come from after here.
+    pub(crate) fn begin(&mut self, partition: Partition, after: LogPosition) {
+        self.at.set(partition, after);
+    }
+
+    /// Someone else follows the partitions of this number now.
+    pub(crate) fn leave(&mut self, number: u32) {
+        while let Some((&order, &session)) = self.order.range((number, 0)..=(number, u64::MAX)).next() {
+            self.order.remove(&order);
+            self.sessions.remove(&session);
+        }
+    }
+
+    /// Follows a record; once, however often it is told.
     pub(crate) fn follow(&mut self, event: &LoggedEvent) {
+        if event.position <= self.at.get(event.partition) {
+            return;
+        }
+        self.follow_new(event);
+        self.at.advance(event);
+    }
+
+    fn follow_new(&mut self, event: &LoggedEvent) {
         let record = &event.record;
         let Some(session) = record.session else { return };
         self.now = self.now.max(record.occurred_at);
         match (&record.body, self.sessions.get_mut(&session)) {
-            (EventBody::SessionEnded(_), _) => self.remove(&session),
+            (EventBody::SessionEnded(_), Some(_)) => self.remove(&session),
+            (EventBody::SessionEnded(_), None) => drop(self.ended.insert(session, ())),
             (_, Some(open)) => {
-                // The same record again is not counted twice.
-                if event.position > open.position {
-                    open.records = open.records.saturating_add(1);
-                }
+                open.records = open.records.saturating_add(1);
                 open.last_at = open.last_at.max(record.occurred_at);
                 open.last_emitter = record.emitter.clone();
                 open.last = open.last.max(record.position);
             }
-            (EventBody::Inform(_), None) => self.open(session, event),
+            (EventBody::Inform(_), None) if self.ended.remove(&session).is_none() => self.open(session, event),
             _ => {}
         }
     }
@@ -67,22 +107,30 @@ impl OpenSessions {
         }
     }
 
-    /// From where the log has to be read again to know all open sessions, if `cursor` is where it was read to.
-    pub(crate) fn low_mark(&self, cursor: u64) -> u64 {
-        self.order.keys().next().map_or(cursor, |position| position.saturating_sub(1).min(cursor))
+    /// How far the work on `partition` came that is done up to `done`: with the place from where it has to be read again to
+    /// know all open sessions.
+    pub(crate) fn cursor(&self, partition: Partition, done: LogPosition) -> Cursor {
+        let lane = (partition.number, 0)..=(partition.number, u64::MAX);
+        let oldest = self.order.range(lane).next().and_then(|(_, session)| self.sessions.get(session));
+        let mark = oldest.and_then(|open| open.marks.iter().find(|(of, _)| *of == partition)).map(|(_, mark)| *mark);
+        Cursor { done, mark: mark.unwrap_or(done).min(done) }
     }
 
     fn open(&mut self, session: SessionId, event: &LoggedEvent) {
         let record = &event.record;
+        let number = event.partition.number;
+        let order = (number, self.opened);
+        self.opened += 1;
         let open = Open {
-            position: event.position,
+            order,
+            marks: self.at.iter().filter(|(partition, _)| partition.number == number).collect(),
             first: record.clone(),
             last_at: record.occurred_at,
             last_emitter: record.emitter.clone(),
             last: record.position,
             records: 1,
         };
-        self.order.insert(event.position, session);
+        self.order.insert(order, session);
         self.sessions.insert(session, open);
         if self.sessions.len() > OPEN_MAX
             && let Some((_, oldest)) = self.order.pop_first()
@@ -93,7 +141,7 @@ impl OpenSessions {
 
     fn remove(&mut self, session: &SessionId) {
         if let Some(open) = self.sessions.remove(session) {
-            self.order.remove(&open.position);
+            self.order.remove(&open.order);
         }
     }
 }

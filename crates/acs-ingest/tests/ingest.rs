@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acs_events::EventLog;
+use acs_events::SequenceLog;
 use acs_ingest::project;
 use acs_store::{Devices, History, Objects, ObjectsPatch, UpsertObject};
 use acs_types::{EventRecord, ObjectRecord, PageRequest, ParameterRecord, Position, SessionOutcome, SessionStamp};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::Mutex as StdMutex;
 use std::sync::atomic::AtomicU64;
 
-use acs_events::EventLog;
+use acs_events::EventSink;
 use acs_proto::{
     BeginReply, BeginRequest, CancelReply, ConnectionRequests, EndReply, EndRequest, EnqueueReply, EnqueueRequest,
     FileServer, NextReply, NextRequest, Provisioning, ServiceError, TaskStream, VerifierReply, VerifierRequest,
@@ -36,7 +36,7 @@ pub struct Dependencies {
     /// Everything durable.
     pub store: Arc<dyn Store>,
     /// Where transitions are told.
-    pub log: Arc<dyn EventLog>,
+    pub log: Arc<dyn EventSink>,
     /// Which devices are in a session.
     pub sessions: Arc<dyn SessionCache>,
     /// Wakes devices.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use acs_events::EventLog;
+use acs_events::EventSink;
 use acs_events::contract::record;
 use acs_proto::records::{Record, Unsealed};
 use acs_store::contract::sample::{at, device, emitter, first_patch, identity, path, presence, session_record};

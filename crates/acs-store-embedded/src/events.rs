@@ -1,4 +1,4 @@
-use acs_events::{AppendError, EventLog, LogPosition, LoggedEvent, ReadError};
+use acs_events::{AppendError, EventSink, LogPosition, LoggedEvent, Partition, ReadError, SequenceLog};
 use acs_proto::records::Record;
 use acs_store::Error;
 use acs_types::EventRecord;
@@ -15,7 +15,7 @@ pub const RECORD_MAX: usize = 512 << 10;
 const READ_MAX: usize = 16 << 20;
 
 #[async_trait]
-impl EventLog for Embedded {
+impl EventSink for Embedded {
     async fn append(&self, records: Vec<EventRecord>) -> Result<(), AppendError> {
         let records = self.to_append(&records)?;
         if records.is_empty() {
@@ -32,6 +32,14 @@ impl EventLog for Embedded {
         self.queue().append_unawaited(records)
     }
 
+    async fn flush(&self) -> Result<(), AppendError> {
+        // The queue is one: what is behind all that it took is durable after it.
+        self.queue().append(Vec::new()).await
+    }
+}
+
+#[async_trait]
+impl SequenceLog for Embedded {
     async fn read(&self, after: LogPosition, limit: usize) -> Result<Vec<LoggedEvent>, ReadError> {
         let read = self.scan(move |store| Ok(store.read_events(after, limit)));
         read.await.map_err(|e| ReadError::Unavailable(e.to_string()))?
@@ -62,7 +70,7 @@ impl Embedded {
         let engine = self.engine().map_err(unavailable)?;
         let gone = || {
             let start = self.shared.events().start;
-            (after < start).then_some(ReadError::Gone { start })
+            (after < start).then_some(ReadError::Gone { partition: Partition::WHOLE, start })
         };
         let mut events = Vec::new();
         let mut bytes = 0;
@@ -75,7 +83,7 @@ impl Embedded {
                 keys::event_position(&key).ok_or_else(|| ReadError::Corrupt("an event has no position".into()))?;
             let record =
                 decode(&value, self.seal()).map_err(|e| ReadError::Corrupt(format!("position {position}: {e}")))?;
-            events.push(LoggedEvent { position, record });
+            events.push(LoggedEvent { partition: Partition::WHOLE, position, record });
             bytes += value.len();
             if bytes > READ_MAX {
                 break;

@@ -1,6 +1,6 @@
 //! Store and event log of one machine: one data folder, one engine (fjall), crash-safe.
 //!
-//! [`Embedded`] implements `acs_store::Store` and `acs_events::EventLog`. Records are the protobuf messages of `acs-proto`;
+//! [`Embedded`] implements `acs_store::Store` and `acs_events::EventSink` and `EventLog`. Records are the protobuf messages of `acs-proto`;
 //! secrets pass through the seal given in [`Options`] before they reach the disk. Keys stand in `keys`, for ever.
 //!
 //! Invariants:

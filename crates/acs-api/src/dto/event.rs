@@ -9,8 +9,10 @@ use super::{AuditRecordDto, RefusedInformDto, SessionDetailDto, ShownValueDto, T
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Event)]
 pub(crate) struct EventDto {
-    /// Its place in the log.
+    /// Its place in its partition of the log.
     position: u64,
+    /// Its partition, such as `acs.inform.v1-0`; `null`: the log is one sequence.
+    partition: Option<String>,
     /// The same in every copy of the record.
     event_id: String,
     /// `acs.inform.v1`, `acs.transfer_complete.v1`, `acs.session_ended.v1`, `acs.task_transition.v1`,
@@ -41,6 +43,7 @@ impl From<LoggedEvent> for EventDto {
         let record = event.record;
         Self {
             position: event.position,
+            partition: event.partition.topic.map(|_| event.partition.to_string()),
             event_id: record.event_id.to_string(),
             event_type: record.event_type().as_str(),
             device_id: record.device.map(|device| device.to_string()),

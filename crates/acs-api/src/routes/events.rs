@@ -1,7 +1,8 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::time::Duration;
 
-use acs_events::{LogPosition, LoggedEvent, ReadError};
+use acs_events::{EventTail, LoggedEvent, Positions, ReadError};
 use acs_types::{DeviceId, EventType};
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -22,15 +23,18 @@ use crate::state::Api;
 const READ_AT_ONCE: usize = 256;
 /// The header by which a reader that reconnects says how far it came.
 const LAST_EVENT_ID: &str = "Last-Event-ID";
+/// How long one look at the log waits for more; the keep-alive comments come beside it.
+const WAIT: Duration = Duration::from_secs(60);
 
 /// Which events are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventQuery {
-    /// Begins after this position; 0: at the oldest kept. Without it: with new events, or with `follow=false` at the oldest.
-    /// `Last-Event-ID` wins.
-    after: Option<u64>,
+    /// Begins after this position, which is the `id` of an event; 0: at the oldest kept. Without it: with new events, or
+    /// with `follow=false` at the oldest. `Last-Event-ID` wins.
+    #[param(pattern = "^[0-9]+([.][0-9]+)*$", example = "0")]
+    after: Option<String>,
     /// Only events of this device.
     device: Option<String>,
     /// Only these types, separated by commas.
@@ -47,11 +51,11 @@ pub(crate) struct EventQuery {
 
 /// Streams the event log as server-sent events.
 ///
-/// `id` is the position: a reader that reconnects with `Last-Event-ID` misses nothing. `event` is the type, `data` the
+/// `id` is the position, one number for each partition of the log: a reader that reconnects with `Last-Event-ID` misses nothing. `event` is the type, `data` the
 /// record as JSON. Silence is broken by comments.
 #[utoipa::path(
     get, path = "/events", tag = "events",
-    params(EventQuery, ("Last-Event-ID" = Option<u64>, Header, description = "The last position read")),
+    params(EventQuery, ("Last-Event-ID" = Option<String>, Header, description = "The last position read")),
     responses(
         (status = 200, description = "Server-sent events; the data of each is an Event", body = EventDto,
             content_type = "text/event-stream"),
@@ -67,35 +71,37 @@ pub(crate) async fn stream_events(
     let filter = Filter::new(&query)?;
     let follow = query.follow.unwrap_or(true);
     let permit = api.permits.event_stream()?;
-    let after = first_position(&api, query.after, &headers, follow).await?;
-    let end = if follow { None } else { Some(api.deps.events.end().await?) };
-    // Read before the answer begins, so that a position that is gone is a problem document.
-    let read = api.deps.events.read(after, READ_AT_ONCE).await?;
+    let after = first_position(&api, query.after.as_deref(), &headers, follow).await?;
+    let end = if follow { None } else { Some(api.deps.events.ends().await?) };
+    // Opened before the answer begins, so that a position that is gone is a problem document.
+    let tail = api.deps.events.tail(&after).await?;
     let counted = api.metrics.event_stream();
     let keep_alive = KeepAlive::new().interval(api.config.limits.keep_alive);
-    let mut reader = Reader { api, filter, after, end, read: VecDeque::new(), _permit: permit, _counted: counted };
-    reader.take(read);
+    let (sent, read) = (after.clone(), VecDeque::new());
+    let reader = Reader { api, filter, tail, after, sent, end, read, _permit: permit, _counted: counted };
     Ok(Sse::new(reader.stream()).keep_alive(keep_alive).into_response())
 }
 
 async fn first_position(
     api: &Api,
-    asked: Option<u64>,
+    asked: Option<&str>,
     headers: &HeaderMap,
     follow: bool,
-) -> Result<LogPosition, Problem> {
-    let last = match headers.get(LAST_EVENT_ID) {
-        Some(value) => {
-            let position = value.to_str().ok().and_then(|text| text.parse().ok());
-            Some(position.ok_or_else(|| Problem::bad_parameter(LAST_EVENT_ID, "it must be a position"))?)
-        }
-        None => asked,
+) -> Result<Positions, Problem> {
+    let (name, last) = match headers.get(LAST_EVENT_ID) {
+        // What is no text is no position either.
+        Some(value) => (LAST_EVENT_ID, Some(value.to_str().unwrap_or_default())),
+        None => ("after", asked),
     };
     match last {
-        Some(0) => Ok(api.deps.events.start().await?),
-        Some(position) => Ok(position),
-        None if follow => Ok(api.deps.events.end().await?),
-        None => Ok(api.deps.events.start().await?),
+        Some("0") => Ok(api.deps.events.starts().await?),
+        Some(text) => {
+            let like = api.deps.events.starts().await?;
+            Positions::parse(text, &like)
+                .ok_or_else(|| Problem::bad_parameter(name, "it must be a position of this log"))
+        }
+        None if follow => Ok(api.deps.events.ends().await?),
+        None => Ok(api.deps.events.starts().await?),
     }
 }
 
@@ -127,10 +133,13 @@ impl Filter {
 struct Reader {
     api: Api,
     filter: Filter,
+    tail: Box<dyn EventTail>,
     /// Read up to here.
-    after: LogPosition,
+    after: Positions,
+    /// Sent up to here: what a reader goes on from.
+    sent: Positions,
     /// Ends here; `None`: follows.
-    end: Option<LogPosition>,
+    end: Option<Positions>,
     /// Read and not yet sent.
     read: VecDeque<LoggedEvent>,
     _permit: OwnedSemaphorePermit,
@@ -150,19 +159,19 @@ impl Reader {
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.read.pop_front() {
-                return sent(event);
+                self.sent.advance(&event);
+                return self.shown(event);
             }
-            if self.end.is_some_and(|end| self.after >= end) || *self.api.draining.borrow() {
+            if self.end.as_ref().is_some_and(|end| self.after.covers(end)) || *self.api.draining.borrow() {
                 return None;
             }
-            match self.api.deps.events.read(self.after, READ_AT_ONCE).await {
-                Ok(read) if read.is_empty() => {
-                    self.end.is_none().then_some(())?;
-                    tokio::select! {
-                        () = self.api.deps.events.changed(self.after) => {}
-                        () = self.api.drained() => return None,
-                    }
-                }
+            // What was left out by the filter need not be read again.
+            self.sent.clone_from(&self.after);
+            let read = tokio::select! {
+                read = self.tail.next(READ_AT_ONCE, WAIT) => read,
+                () = self.api.drained() => return None,
+            };
+            match read {
                 Ok(read) => self.take(read),
                 Err(error) => {
                     log_end(&error);
@@ -173,19 +182,18 @@ impl Reader {
     }
 
     fn take(&mut self, read: Vec<LoggedEvent>) {
-        let end = self.end.unwrap_or(LogPosition::MAX);
-        if let Some(last) = read.last() {
-            self.after = last.position;
-        }
-        let wanted = read.into_iter().filter(|event| event.position <= end && self.filter.matches(event));
+        read.iter().for_each(|event| self.after.advance(event));
+        let is_before_end =
+            |event: &LoggedEvent| self.end.as_ref().is_none_or(|end| event.position <= end.get(event.partition));
+        let wanted = read.into_iter().filter(|event| is_before_end(event) && self.filter.matches(event));
         self.read.extend(wanted);
     }
-}
 
-fn sent(event: LoggedEvent) -> Option<Event> {
-    let (id, name) = (event.position.to_string(), event.record.event_type().as_str());
-    let data = serde_json::to_string(&EventDto::from(event)).ok()?;
-    Some(Event::default().id(id).event(name).data(data))
+    fn shown(&self, event: LoggedEvent) -> Option<Event> {
+        let (id, name) = (self.sent.to_string(), event.record.event_type().as_str());
+        let data = serde_json::to_string(&EventDto::from(event)).ok()?;
+        Some(Event::default().id(id).event(name).data(data))
+    }
 }
 
 fn log_end(error: &ReadError) {

@@ -80,6 +80,7 @@ impl Bench {
         let deps = Deps {
             store: Arc::clone(&store) as _,
             events: Arc::clone(&log) as _,
+            event_sink: Arc::clone(&log) as _,
             provisioning: Arc::clone(&provisioning) as _,
             files: Arc::clone(&files) as _,
             sessions: Arc::clone(&sessions) as _,

@@ -1,6 +1,6 @@
 use std::sync::atomic::Ordering;
 
-use acs_events::EventLog;
+use acs_events::SequenceLog;
 use acs_store::{CachedSession, Devices, SessionCache, Tasks};
 use acs_types::{DeviceChange, EventBody, EventType, Scope, SessionId, SessionStamp, TaskState};
 use http::Method;

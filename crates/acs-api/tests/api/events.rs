@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use acs_api::Limits;
-use acs_events::{EventLog, MemoryEventLog};
+use acs_events::{EventSink, MemoryEventLog};
 use acs_types::{
     AuthLevel, DeviceChange, DeviceId, EventBody, EventId, EventRecord, InformEvent, InformRecord, Position, Scope,
     TaskFault, TaskKind, TaskTransition, Tenant, TransferRecord,

@@ -1,4 +1,4 @@
-use acs_events::EventLog;
+use acs_events::EventSink;
 use acs_proto::Provisioning;
 use acs_store::{Credentials, History};
 use acs_types::{CpeCredential, Scope, Secret, Task, TaskResult, TaskState};

@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use acs_events::{EventLog, MemoryEventLog};
-use acs_ingest::{Config, Ingest, Metrics};
+use acs_events::{EventSink, MemoryEventLog};
+use acs_ingest::{Config, Ingest, LogConsumer, Metrics};
 use acs_proto::{
     BeginReply, BeginRequest, CancelReply, EndReply, EndRequest, EnqueueReply, EnqueueRequest, ErrorClass, NextReply,
     NextRequest, Provisioning, ServiceError, TaskStream, VerifierReply, VerifierRequest, WakeOutcome,
@@ -106,7 +106,8 @@ impl World {
     /// Another process over the same log and store.
     pub fn ingest(&self) -> Ingest {
         let (log, store, listener) = (self.log.clone(), self.store.clone(), self.listener.clone());
-        Ingest::new(log, store, listener, self.config.clone(), Metrics::default())
+        let consumer = Box::new(LogConsumer::new(log.clone(), store.clone()));
+        Ingest::new(consumer, log, store, listener, self.config.clone(), Metrics::default())
     }
 
     pub async fn append(&self, records: &[EventRecord]) {

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use acs_events::{AppendError, EventLog, contract::record};
+use acs_events::{AppendError, EventSink, SequenceLog, contract::record};
 use acs_proto::records::Unsealed;
 use acs_store::Error;
 use acs_store_embedded::{Embedded, Options};

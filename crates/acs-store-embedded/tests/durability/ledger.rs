@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use acs_events::EventLog;
 use acs_events::contract::record;
+use acs_events::{EventSink, SequenceLog};
 use acs_proto::records::Unsealed;
 use acs_store::contract::sample::{commit, device, first_patch, session_record, stamp, task};
 use acs_store::{CommitOutcome, Devices, Error, History, Tasks};

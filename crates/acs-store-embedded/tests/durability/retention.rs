@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acs_events::contract::record;
-use acs_events::{EventLog, ReadError};
+use acs_events::{EventSink, ReadError, SequenceLog};
 use acs_proto::records::Unsealed;
 use acs_store::History;
 use acs_store_embedded::{Embedded, EventRetention, Options};
@@ -41,7 +41,7 @@ async fn old_events_go_up_to_the_cursor_of_ingest() {
     assert_eq!(start_at_rest(&store).await, 0, "ingest has read nothing, so nothing goes");
     store.put_cursor("ingest", 30).await.unwrap();
     assert_eq!(start_at_rest(&store).await, 30, "P7: what ingest still has to read stays, however old");
-    assert!(matches!(store.read(29, 10).await, Err(ReadError::Gone { start: 30 })));
+    assert!(matches!(store.read(29, 10).await, Err(ReadError::Gone { start: 30, .. })));
     assert_eq!(store.read(30, 100).await.unwrap().len(), 20);
     drop(store);
     let store = open(folder.path(), u64::MAX, Duration::from_secs(3600));

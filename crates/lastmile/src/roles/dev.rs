@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use acs_api::ApiService;
 use acs_cwmp_server::{CpeAuthScheme, FrontEnd, TlsIdentity};
-use acs_events::EventLog;
+use acs_events::SequenceLog;
 use acs_files::LocalFileServer;
-use acs_ingest::Ingest;
+use acs_ingest::{Ingest, LogConsumer};
 use acs_keyring::KeyRing;
 use acs_proto::Provisioning;
 use acs_provisioning::ProvisioningService;
@@ -158,6 +158,7 @@ impl Parts {
             acs_cwmp_server::Metrics::registered(&metrics),
         );
         let ingest = Arc::new(Ingest::new(
+            Box::new(LogConsumer::new(log.clone(), stored.clone())),
             log.clone(),
             stored.clone(),
             service.clone(),
@@ -169,7 +170,8 @@ impl Parts {
         let api = ApiService::new(
             acs_api::Deps {
                 store: stored,
-                events: log,
+                events: log.clone(),
+                event_sink: log,
                 provisioning: service,
                 files: Arc::new(files.clone()),
                 sessions,
@@ -251,7 +253,7 @@ fn open_store(config: &DevConfig, keys: &Arc<KeyRing>) -> anyhow::Result<Embedde
     let mut options = Options::new(Arc::new(StoreSeal(keys.clone())));
     options.disk_reserve_bytes = config.disk_reserve_bytes;
     options.event_retention =
-        EventRetention { bytes: config.events_bytes, age: config.events_age, consumers: Ingest::consumers() };
+        EventRetention { bytes: config.events_bytes, age: config.events_age, consumers: LogConsumer::cursors() };
     Ok(Embedded::open(&config.data.join("store"), options)?)
 }
 
@@ -388,7 +390,7 @@ async fn register_fleet(fleet: &FleetConfig, store: &Embedded) -> anyhow::Result
 async fn watch_health(health: Health, store: Embedded) {
     let check = health.check("store", Impact::NotReady);
     loop {
-        match (EventLog::end(&store).await, store.check_space()) {
+        match (SequenceLog::end(&store).await, store.check_space()) {
             (Ok(_), Ok(())) => check.pass(),
             (Err(error), _) => check.fail(error.to_string()),
             (_, Err(error)) => check.fail(error.to_string()),

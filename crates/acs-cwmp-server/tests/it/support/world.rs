@@ -4,7 +4,7 @@ use std::time::Duration;
 use acs_cwmp_server::{
     Clock, Config, CpeAuth, CpeAuthScheme, FrontEnd, Metrics, Peer, Services, Stop, serve_connection,
 };
-use acs_events::{AppendError, EventLog, LogPosition, LoggedEvent, MemoryEventLog, ReadError};
+use acs_events::{AppendError, EventSink, MemoryEventLog};
 use acs_keyring::KeyRing;
 use acs_store::memory::MemorySessionCache;
 use acs_types::{EventBody, EventRecord, SessionRecord};
@@ -53,7 +53,7 @@ impl World {
         scheme: CpeAuthScheme,
         change: impl FnOnce(&mut Config),
         provisioning: Arc<FakeProvisioning>,
-        (events, log): (Arc<MemoryEventLog>, Arc<dyn EventLog>),
+        (events, log): (Arc<MemoryEventLog>, Arc<dyn EventSink>),
         cache: Arc<MemorySessionCache>,
         emitter: &str,
     ) -> Self {
@@ -129,7 +129,7 @@ impl World {
 struct StuckLog;
 
 #[async_trait]
-impl EventLog for StuckLog {
+impl EventSink for StuckLog {
     async fn append(&self, _records: Vec<EventRecord>) -> Result<(), AppendError> {
         std::future::pending().await
     }
@@ -138,19 +138,7 @@ impl EventLog for StuckLog {
         std::future::pending().await
     }
 
-    async fn read(&self, _after: LogPosition, _limit: usize) -> Result<Vec<LoggedEvent>, ReadError> {
+    async fn flush(&self) -> Result<(), AppendError> {
         std::future::pending().await
-    }
-
-    async fn end(&self) -> Result<LogPosition, ReadError> {
-        std::future::pending().await
-    }
-
-    async fn start(&self) -> Result<LogPosition, ReadError> {
-        std::future::pending().await
-    }
-
-    async fn changed(&self, _after: LogPosition) {
-        std::future::pending::<()>().await;
     }
 }
