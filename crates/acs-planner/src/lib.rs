@@ -20,6 +20,7 @@ mod limits;
 mod news;
 mod reader;
 mod session_plan;
+mod size;
 mod typing;
 mod view;
 
@@ -31,7 +32,7 @@ pub use limits::{
 };
 pub use news::{Listing, ReadObject, SummaryNews, TreeNews, gone};
 pub use session_plan::{
-    CallAnswer, CallOutcome, NoAnswer, Planned, PlannedCall, SessionPlan, StepInput, TaskChange, is_runnable,
+    CallAnswer, CallOutcome, NoAnswer, Planned, PlannedCall, SessionPlan, StepInput, TaskChange, Then, is_runnable,
 };
 pub use typing::{Known, ValueProblem, check_value, is_command, type_value};
 pub use view::{SignedFile, View, Wants, wants};

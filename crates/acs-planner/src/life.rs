@@ -196,8 +196,13 @@ pub fn unanswered(task: &mut Task, number: u32) -> bool {
     true
 }
 
-/// Attempt `number` never left us: it is taken back, as if it had not been.
+/// Attempt `number` never left us: it is taken back, as if it had not been. Where its outcome was taken for unknown
+/// already, that is proof that it was not applied.
 pub fn not_sent(task: &mut Task, number: u32) -> bool {
+    let unanswered = |a: &Attempt| a.number == number && a.outcome == Some(AttemptOutcome::Unanswered);
+    if task.state == (TaskState::Unknown { attempt: number }) && task.attempts.iter().any(unanswered) {
+        return proved_not_applied(task, number);
+    }
     if task.state != (TaskState::Sending { attempt: number }) {
         return false;
     }

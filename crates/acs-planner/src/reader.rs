@@ -6,6 +6,7 @@ use cwmp_model::{FaultAdvice, FaultFacts, ParameterPath, ParameterValue, Root, i
 
 use crate::life::METHOD_NOT_SUPPORTED;
 use crate::limits::{FAULTS_PER_TASK_MAX, FRAGILE_OBJECTS_MAX, NAMES_PER_TASK_MAX, VALUES_PER_REQUEST};
+use crate::size::{entry_bytes, paths_bytes};
 
 /// Reads names and values of one task in portions that fragile devices survive: what fails is asked for in smaller parts,
 /// and what worked is remembered for the model (CWMP-233, CWMP-237, CWMP-239).
@@ -66,6 +67,14 @@ pub(crate) struct Finished {
 }
 
 impl Ask {
+    /// Bytes it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Names(ask) => entry_bytes(ask.path.as_str().len()),
+            Self::Values(names) => paths_bytes(names),
+        }
+    }
+
     pub(crate) fn request(&self) -> AcsRequest {
         match self {
             Self::Names(ask) => {
@@ -230,6 +239,17 @@ impl Reader {
             false => TaskResult::Counts { names, values },
         };
         Finished { result, failed: !read_any, fault, whole }
+    }
+
+    /// Bytes it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let names = paths_bytes(self.names.iter().map(|ask| &ask.path));
+        let values: usize = self.values.iter().map(|names| entry_bytes(paths_bytes(names))).sum();
+        let results: usize =
+            self.results.iter().map(|told| entry_bytes(told.name.as_str().len() + told.value.text.len())).sum();
+        let refused = paths_bytes(self.refused.iter().map(|(path, _)| path));
+        let fault = self.fault.as_ref().map_or(0, |fault| fault.text.len());
+        size_of::<Self>() + names + values + paths_bytes(&self.found) + results + refused + fault
     }
 
     fn landed(&mut self, ask: &Ask) {

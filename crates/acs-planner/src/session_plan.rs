@@ -1,6 +1,7 @@
 mod answers;
 mod requests;
 mod segment;
+mod size;
 
 use std::collections::BTreeMap;
 
@@ -46,8 +47,22 @@ pub struct StepInput<'a> {
     pub answers: &'a [CallAnswer],
     /// Makes message ids unlike any other of the session.
     pub salt: u64,
-    /// The session goes on. At its end nothing is planned, and what has no answer counts as unanswered.
-    pub more: bool,
+    /// What follows the answers.
+    pub then: Then,
+}
+
+/// What follows the answers of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// The session goes on: the next segment is planned.
+    Plan,
+    /// The session goes on at another front-end: what is at the CPE may still be answered there, until its deadline.
+    HandOver,
+    /// The session is over: what has no answer counts as unanswered.
+    Leave,
+    /// A newer session holds the device. What an answer says of an attempt whose outcome is not known yet is evidence;
+    /// everything else is the newer session's to decide.
+    Evidence,
 }
 
 /// What became of a request.
@@ -177,15 +192,27 @@ impl SessionPlan {
         self.resume = input.resume;
         let mut step = Step::new(self, input, settings);
         for answer in input.answers {
-            step.absorb(answer);
+            match input.then {
+                Then::Evidence => step.absorb_evidence(answer),
+                // No answer here is not yet no answer.
+                Then::HandOver if answer.outcome == CallOutcome::None(NoAnswer::Lost) => {}
+                _ => step.absorb(answer),
+            }
         }
-        step.give_back_rest();
-        step.finish_reads();
-        if input.more {
-            step.pass_time();
-            step.plan();
-        } else {
-            step.leave();
+        match input.then {
+            Then::Plan => {
+                step.give_back_rest();
+                step.finish_reads();
+                step.pass_time();
+                step.plan();
+            }
+            Then::HandOver => step.finish_reads(),
+            Then::Leave => {
+                step.give_back_rest();
+                step.finish_reads();
+                step.leave();
+            }
+            Then::Evidence => {}
         }
         let planned = step.into_planned();
         self.last = Some((input.answers.iter().map(|a| a.id.clone()).collect(), planned.calls.clone()));
@@ -197,7 +224,7 @@ impl SessionPlan {
         let (ids, calls) = self.last.as_ref()?;
         let same = ids.iter().eq(input.answers.iter().map(|a| &a.id)) && input.resume == self.resume;
         let open = !calls.is_empty() && self.in_flight.len() == calls.len();
-        (input.more && same && open).then(|| calls.clone())
+        (input.then == Then::Plan && same && open).then(|| calls.clone())
     }
 }
 

@@ -8,7 +8,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use acs_planner::life::Settings;
-use acs_planner::{CallAnswer, CallOutcome, SessionPlan, SignedFile, StepInput, View};
+use acs_planner::{CallAnswer, CallOutcome, SessionPlan, SignedFile, StepInput, Then, View};
 use acs_types::{DownloadSource, FileId, Task, TaskResult, TaskSpec, TaskState};
 use cpe::{Cpe, Reply, fault};
 use cwmp_codec::{AcsRequest, CpeResponse, Download, GetParameterValuesResponse};
@@ -32,7 +32,7 @@ fn session_of(cpe: &mut Cpe, tasks: &mut [Task], view: &mut View, number: u8) ->
             view,
             answers: &answers,
             salt: u64::try_from(now).unwrap(),
-            more: true,
+            then: Then::Plan,
         };
         let planned = plan.step(&input, &Settings::default());
         for change in planned.tasks {

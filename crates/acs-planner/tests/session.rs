@@ -7,8 +7,8 @@ mod support;
 
 use acs_planner::life::Settings;
 use acs_planner::{
-    CallAnswer, CallOutcome, NoAnswer, Planned, PlannedCall, SessionPlan, StepInput, TASK_READS_PER_SESSION, View,
-    evidence,
+    CallAnswer, CallOutcome, NoAnswer, Planned, PlannedCall, SessionPlan, StepInput, TASK_READS_PER_SESSION, Then,
+    View, evidence,
 };
 use acs_types::{Applied, Secret, Task, TaskFault, TaskResult, TaskSpec, TaskState};
 use cpe::{Cpe, Reply, fault, values_fault};
@@ -98,7 +98,7 @@ impl Bench {
             view: &self.view,
             answers,
             salt: u64::try_from(self.now).unwrap(),
-            more,
+            then: if more { Then::Plan } else { Then::Leave },
         };
         let planned = plan.step(&input, &Settings::default());
         for change in &planned.tasks {
@@ -586,7 +586,7 @@ fn a_resumed_session_sends_no_change_again_p2() {
         view: &bench.view,
         answers: &[],
         salt: 7,
-        more: true,
+        then: Then::Plan,
     };
     assert_eq!(plan.step(&input, &Settings::default()).calls, Vec::new());
 }

@@ -81,7 +81,7 @@ impl Inner {
             self.store().put_timers(timers).await.map_err(error::store)?;
         }
         if let Some(wake) = wake {
-            self.note_armed(device, wake.due);
+            self.note_armed(device, wake.due, now);
         }
         changes.sort_by_key(|change| matches!(change.task.state, TaskState::Sending { .. }));
         for part in changes.chunks(Commit::WRITES_MAX) {

@@ -32,6 +32,9 @@ pub struct Config {
     pub timer_interval: Duration,
     /// Sessions whose plans are kept.
     pub plans_max: usize,
+    /// Bytes that the plans kept take together, about. Beyond it the ones not touched for longest go: their sessions read
+    /// again what they had read.
+    pub plan_bytes_max: usize,
     /// How long an idle plan is kept.
     pub plan_age: Duration,
 }
@@ -52,6 +55,7 @@ impl Config {
             wake_steps: [10, 30, 60, 300, 900, 3600].map(Duration::from_secs).to_vec(),
             timer_interval: Duration::from_secs(1),
             plans_max: 100_000,
+            plan_bytes_max: 256 << 20,
             plan_age: Duration::from_secs(30 * 60),
         }
     }

@@ -11,8 +11,10 @@ pub struct Metrics {
     pub(crate) faults: Family<FaultLabels, Counter>,
     pub(crate) wakes: Family<WakeLabels, Counter>,
     pub(crate) plans: Gauge,
+    pub(crate) plan_bytes: Gauge,
     pub(crate) plans_lost: Counter,
     pub(crate) timers: Family<TimerLabels, Counter>,
+    pub(crate) timer_failures: Family<TimerFailureLabels, Counter>,
     pub(crate) conflicts: Counter,
 }
 
@@ -44,6 +46,13 @@ pub(crate) struct TimerLabels {
     pub(crate) kind: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct TimerFailureLabels {
+    pub(crate) kind: &'static str,
+    /// `error` or `panic`.
+    pub(crate) cause: &'static str,
+}
+
 impl Metrics {
     /// Declares them in the registry of the process.
     pub fn register(&self, metrics: &acs_telemetry::Metrics) {
@@ -53,8 +62,14 @@ impl Metrics {
             registry.register("faults", "Faults of devices, by code", self.faults.clone());
             registry.register("wakes", "Wake-ups of devices, by outcome", self.wakes.clone());
             registry.register("plans", "Sessions whose plan is in memory", self.plans.clone());
+            registry.register("plan_bytes", "Memory that plans of sessions take, about", self.plan_bytes.clone());
             registry.register("plans_lost", "Sessions that went on without their plan", self.plans_lost.clone());
             registry.register("timers", "Deadlines that came due, by kind", self.timers.clone());
+            registry.register(
+                "timer_failures",
+                "Deadlines that could not be handled and were put off, by kind and cause",
+                self.timer_failures.clone(),
+            );
             registry.register("conflicts", "Commits that had to be decided anew", self.conflicts.clone());
         });
     }

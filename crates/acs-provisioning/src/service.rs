@@ -22,6 +22,7 @@ use crate::error;
 use crate::metrics::Metrics;
 use crate::plans::Plans;
 use crate::random::Random;
+use crate::timers::FailingTimers;
 use crate::wake::ArmedWakes;
 
 /// Tasks and what sessions do for them. Clones are the same service.
@@ -56,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) plans: Plans,
     pub(crate) wakes: StdMutex<ArmedWakes>,
+    pub(crate) failing: StdMutex<FailingTimers>,
     pub(crate) changes: broadcast::Sender<Arc<Task>>,
     pub(crate) emitted: AtomicU64,
     turns: Vec<Mutex<()>>,
@@ -70,8 +72,9 @@ impl ProvisioningService {
     /// A service that takes calls at once; timers need [`ProvisioningService::run`].
     pub fn new(deps: Dependencies, config: Config) -> Self {
         let inner = Inner {
-            plans: Plans::new(config.plans_max, config.plan_age),
+            plans: Plans::new(config.plans_max, config.plan_bytes_max, config.plan_age),
             wakes: StdMutex::default(),
+            failing: StdMutex::default(),
             changes: broadcast::Sender::new(WATCH_BUFFER),
             emitted: AtomicU64::new(0),
             turns: (0..TURNS).map(|_| Mutex::new(())).collect(),

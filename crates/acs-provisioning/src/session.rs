@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use acs_planner::{
-    CallAnswer, CallOutcome, Listing, NoAnswer, Planned, PlannedCall, StepInput, SummaryNews, TreeNews, gone,
+    CallAnswer, CallOutcome, Listing, NoAnswer, Planned, PlannedCall, StepInput, SummaryNews, Then, TreeNews, gone,
 };
 use acs_proto::{
     Answer, AnswerOutcome, Call, EndReply, EndRequest, ErrorClass, NextReply, NextRequest, ServiceError,
@@ -28,7 +28,7 @@ struct Turn<'a> {
     deadline: Timestamp,
     secrets: bool,
     answers: Vec<CallAnswer>,
-    more: bool,
+    then: Then,
 }
 
 impl Inner {
@@ -40,7 +40,7 @@ impl Inner {
             deadline: request.deadline,
             secrets: self.config.may_send_secrets(request.tls, request.auth, request.remote),
             answers: request.answers.into_iter().map(call_answer).collect(),
-            more: true,
+            then: Then::Plan,
         };
         let calls = self.take_turn(&turn).await?;
         Ok(NextReply { calls: calls.into_iter().map(call).collect() })
@@ -56,7 +56,7 @@ impl Inner {
             deadline: request.at,
             secrets: false,
             answers: request.answers.into_iter().map(call_answer).collect(),
-            more: false,
+            then: if request.outcome == SessionOutcome::Drained { Then::HandOver } else { Then::Leave },
         };
         match self.take_turn(&turn).await {
             Ok(_) => {}
@@ -68,6 +68,11 @@ impl Inner {
             Err(error) => return Err(error),
         }
         fail_point!("end::after_answers");
+        if turn.then == Then::HandOver {
+            // The CPE goes on elsewhere with its cookie (P12, P13): the plan is kept for it. Should it not come back, the
+            // deadline of what it has shows the outcome, and this wake-up comes for the rest.
+            return Ok(EndReply { wakes: self.arm_wake_for_rest(device).await? });
+        }
         let seen_at = self.plans.remove(&request.session.session).map(|entry| entry.seen_at);
         if request.outcome == SessionOutcome::Superseded {
             return Ok(EndReply { wakes: false });
@@ -82,36 +87,55 @@ impl Inner {
         device: &DeviceId,
         seen_at: Option<Timestamp>,
     ) -> Result<bool, ServiceError> {
-        let partition = self.store().partition(device).await.map_err(error::store)?;
-        let now = self.now();
-        let left: Vec<Timestamp> =
-            partition.tasks.iter().filter(|task| wants_now(task, now)).map(|task| task.created_at).collect();
+        let left = self.left_for_now(device).await?;
         if left.is_empty() {
             return Ok(false);
         }
         let unseen = left.iter().any(|created_at| seen_at.is_none_or(|seen| *created_at >= seen));
-        self.arm_wake(device, now, false).await?;
+        self.arm_wake(device, self.now(), false).await?;
         if unseen {
             self.spawn_wake(device);
         }
         Ok(true)
     }
 
+    /// Wanted-now work of a session that goes on elsewhere: the device is woken later, if it does not go on.
+    async fn arm_wake_for_rest(&self, device: &DeviceId) -> Result<bool, ServiceError> {
+        let left = !self.left_for_now(device).await?.is_empty();
+        if left {
+            self.arm_wake(device, self.now(), false).await?;
+        }
+        Ok(left)
+    }
+
+    /// When the wanted-now work that could be sent was created.
+    async fn left_for_now(&self, device: &DeviceId) -> Result<Vec<Timestamp>, ServiceError> {
+        let partition = self.store().partition(device).await.map_err(error::store)?;
+        let now = self.now();
+        Ok(partition.tasks.iter().filter(|task| wants_now(task, now)).map(|task| task.created_at).collect())
+    }
+
     async fn take_turn(&self, turn: &Turn<'_>) -> Result<Vec<PlannedCall>, ServiceError> {
         let SessionRef { device, session, .. } = turn.session;
-        let mut entry = self.plans.get(session).unwrap_or_else(|| {
-            if turn.more {
+        let kept = self.plans.get(session);
+        // A session that goes on elsewhere goes on without a plan rather than with an empty one.
+        let keep = kept.is_some() || turn.then == Then::Plan;
+        let mut entry = kept.unwrap_or_else(|| {
+            if turn.then == Then::Plan {
                 self.deps.metrics.plans_lost.inc();
             }
             Entry::default()
         });
+        // Set when the device is lost to a newer session.
+        let mut lost_to = None;
         for _ in 0..COMMIT_TRIES {
             entry.seen_at = self.now();
             let partition = self.store().partition(device).await.map_err(error::store)?;
-            // At the end nothing is sent, so nothing has to be known for it.
-            let view = match turn.more {
-                true => self.view(turn.session, &partition, &mut entry, turn.at).await?,
-                false => acs_planner::View { notes: entry.notes.clone().unwrap_or_default(), ..Default::default() },
+            let then = if lost_to.is_some() { Then::Evidence } else { turn.then };
+            // Where nothing is sent, nothing has to be known for it.
+            let view = match then {
+                Then::Plan => self.view(turn.session, &partition, &mut entry, turn.at).await?,
+                _ => acs_planner::View { notes: entry.notes.clone().unwrap_or_default(), ..Default::default() },
             };
             let mut tried = entry.clone();
             let input = StepInput {
@@ -124,21 +148,23 @@ impl Inner {
                 view: &view,
                 answers: &turn.answers,
                 salt: self.salt(),
-                more: turn.more,
+                then,
             };
             let planned = tried.plan.step(&input, &self.config.settings);
             let calls = planned.calls.clone();
-            match self.carry_out(turn.session, &partition, &mut tried, planned).await? {
-                CommitOutcome::Applied => {
-                    self.plans.put(*session, tried, self.now());
-                    return Ok(calls);
-                }
+            match self.carry_out(turn.session, &partition, &mut tried, planned, then).await? {
+                CommitOutcome::Applied => match lost_to {
+                    None => {
+                        if keep {
+                            self.plans.put(*session, tried, self.now());
+                        }
+                        return Ok(calls);
+                    }
+                    Some(holder) => return Err(superseded(turn.session, &holder)),
+                },
                 CommitOutcome::Conflict { .. } | CommitOutcome::DeviceUnknown => {}
-                CommitOutcome::HolderLost { holder } => {
-                    let text =
-                        format!("session {session} lost device {device} to the newer session {}", holder.session);
-                    return Err(ServiceError::new(ErrorClass::Superseded, "superseded", text));
-                }
+                // Nothing more is decided for this session; what its answers prove is kept.
+                CommitOutcome::HolderLost { holder } => lost_to = Some(holder),
             }
         }
         Err(error::contended(device))
@@ -151,11 +177,16 @@ impl Inner {
         partition: &Partition,
         entry: &mut Entry,
         planned: Planned,
+        then: Then,
     ) -> Result<CommitOutcome, ServiceError> {
         let device = &session.device;
+        let evidence_only = then == Then::Evidence;
         fail_point!("provisioning::before_answers");
-        self.keep_faults(session, planned.faults).await?;
-        self.keep_tree(session, planned.tree).await?;
+        if !evidence_only {
+            // Of a session that lost the device they were kept before it was known to.
+            self.keep_faults(session, planned.faults).await?;
+        }
+        self.keep_tree(session, partition, planned.tree).await?;
         if let (Some(notes), Some(summary)) = (planned.notes, &partition.summary) {
             let model = entry.model(summary);
             let mut kept = notes.clone();
@@ -178,7 +209,12 @@ impl Inner {
         if planned.tasks.is_empty() {
             return Ok(CommitOutcome::Applied);
         }
-        let guard = HolderGuard::Session(Holder { session: session.session, stamp: session.stamp });
+        // Evidence is written as from outside a session: what the newer one wrote meanwhile has another revision, and the
+        // decision is made anew beside it.
+        let guard = match evidence_only {
+            true => HolderGuard::Any,
+            false => HolderGuard::Session(holder_of(session)),
+        };
         let changes: Vec<Change> = planned.tasks.into_iter().map(Change::from).collect();
         let subscriber = partition.summary.as_ref().map_or("", |summary| &summary.subscriber_id);
         fail_point!("provisioning::before_intent");
@@ -203,18 +239,27 @@ impl Inner {
         self.store().put_faults(records).await.map_err(error::store)
     }
 
-    async fn keep_tree(&self, session: &SessionRef, news: TreeNews) -> Result<(), ServiceError> {
+    /// Keeps what was read. News of a session that is not the device's newest any more come late: they add to what is known,
+    /// and take nothing away.
+    async fn keep_tree(&self, session: &SessionRef, partition: &Partition, news: TreeNews) -> Result<(), ServiceError> {
         if news.is_empty() {
             return Ok(());
         }
-        let mut remove = news.remove;
-        for listing in &news.listed {
-            remove.extend(self.gone(&session.device, listing).await?);
+        let own = holder_of(session);
+        let late = partition.holder.is_some_and(|holder| (holder.stamp, holder.session) > (own.stamp, own.session));
+        let mut remove = Vec::new();
+        if !late {
+            remove = news.remove;
+            for listing in &news.listed {
+                remove.extend(self.gone(&session.device, listing).await?);
+            }
         }
-        let upsert =
-            news.upsert.into_values().map(|read| UpsertObject { object: read.object, complete: read.complete });
+        let upsert = news
+            .upsert
+            .into_values()
+            .map(|read| UpsertObject { object: read.object, complete: read.complete && !late });
         let upsert = upsert.collect();
-        let patch = ObjectsPatch { stamp: session.stamp, remove, upsert, ..ObjectsPatch::default() };
+        let patch = ObjectsPatch { stamp: session.stamp, remove, upsert, late, ..ObjectsPatch::default() };
         self.store().patch_objects(&session.device, patch).await.map_err(error::store)
     }
 
@@ -228,6 +273,16 @@ impl Inner {
         self.deps.random.fill(&mut bytes);
         u64::from_ne_bytes(bytes)
     }
+}
+
+fn holder_of(session: &SessionRef) -> Holder {
+    Holder { session: session.session, stamp: session.stamp }
+}
+
+fn superseded(session: &SessionRef, holder: &Holder) -> ServiceError {
+    let SessionRef { device, session, .. } = session;
+    let text = format!("session {session} lost device {device} to the newer session {}", holder.session);
+    ServiceError::new(ErrorClass::Superseded, "superseded", text)
 }
 
 /// Whether a task is wanted now and could be sent if a session came.

@@ -4,6 +4,7 @@ use std::time::Duration;
 use acs_proto::{ServiceError, WakeOutcome, WakeRequest};
 use acs_types::{DeviceId, Timer, TimerKind};
 use cwmp_model::Timestamp;
+use fail::fail_point;
 use hashlink::LinkedHashMap;
 
 use crate::error;
@@ -82,7 +83,7 @@ impl Inner {
         if self.is_armed(device, now, soon.then_some(due)) {
             return Ok(());
         }
-        self.put_wake(device, due, 0).await
+        self.put_wake(wake_timer(device, due, 0)).await
     }
 
     /// The timer that has to stand before wanted-now work waits in the queue; `None`: one stands already.
@@ -99,39 +100,79 @@ impl Inner {
     /// A wake-up is due: the device is woken if it still has wanted-now work and no session.
     pub(crate) async fn wake_due(self: &Arc<Self>, timer: &Timer) -> Result<(), ServiceError> {
         let device = &timer.device;
-        // Another chain is at work for this device.
-        if self.armed(device).is_some_and(|at| at > timer.due) {
+        if !self.take_armed(timer) {
             return Ok(());
         }
         let partition = self.store().partition(device).await.map_err(error::store)?;
         let now = self.now();
         if partition.summary.is_none() || !partition.tasks.iter().any(|task| wants_now(task, now)) {
-            self.lock_wakes().remove(device);
             return Ok(());
         }
+        fail_point!("wake::after_look");
         let step: usize = timer.reference.parse().unwrap_or(0);
-        let next = step + 1;
-        self.put_wake(device, now.plus(self.wake_step(next)), next).await?;
+        let next = wake_timer(device, now.plus(self.wake_step(step + 1)), step + 1);
+        self.put_wake(next.clone()).await?;
         let live = self.deps.sessions.hint_work(device).await.ok().flatten();
         if live.is_none() {
-            self.spawn_wake(device);
+            let (inner, again) = (self.clone(), wake_timer(device, now.plus(self.wake_step(step)), step));
+            tokio::spawn(async move { inner.wake_in_turn(next, again).await });
         }
         Ok(())
     }
 
-    async fn put_wake(&self, device: &DeviceId, due: Timestamp, step: usize) -> Result<(), ServiceError> {
-        self.store().put_timers(vec![wake_timer(device, due, step)]).await.map_err(error::store)?;
-        self.note_armed(device, due);
+    /// Wakes a device whose `next` wake-up stands already. Where nothing was sent because it was too soon, or too much was
+    /// under way, the step was not taken: it comes `again` in place of the next one. A device that tells no URL cannot be
+    /// asked however often it is tried, so its steps grow.
+    async fn wake_in_turn(self: Arc<Self>, next: Timer, again: Timer) {
+        let device = &next.device;
+        let Ok(Some(WakeOutcome::NotSent { reason })) = self.spawn_wake(device).await else { return };
+        if again.due >= next.due || self.armed(device) != Some(next.due) || !self.has_url(device).await {
+            return;
+        }
+        tracing::debug!(%device, reason, "no connection request was sent, the same wake-up comes again");
+        if let Err(error) = self.replace_wake(&next, again).await {
+            tracing::warn!(%device, %error, "the next wake-up comes a step later");
+        }
+    }
+
+    async fn has_url(&self, device: &DeviceId) -> bool {
+        let summary = self.store().summary(device).await;
+        summary.ok().flatten().is_some_and(|summary| !summary.connection_request_url.is_empty())
+    }
+
+    /// The new one stands before the old one goes.
+    async fn replace_wake(&self, old: &Timer, new: Timer) -> Result<(), ServiceError> {
+        self.put_wake(new).await?;
+        self.store().delete_timers(std::slice::from_ref(old)).await.map_err(error::store)
+    }
+
+    async fn put_wake(&self, timer: Timer) -> Result<(), ServiceError> {
+        let (device, due) = (timer.device.clone(), timer.due);
+        self.store().put_timers(vec![timer]).await.map_err(error::store)?;
+        self.note_armed(&device, due, self.now());
         Ok(())
     }
 
-    /// The timer of a wake-up is durable.
-    pub(crate) fn note_armed(&self, device: &DeviceId, due: Timestamp) {
+    /// The timer of a wake-up is durable. Of several the earliest is remembered: it leads the chain, the others find it at
+    /// work when they are due.
+    pub(crate) fn note_armed(&self, device: &DeviceId, due: Timestamp, now: Timestamp) {
         let mut wakes = self.lock_wakes();
-        wakes.insert(device.clone(), due);
+        let earliest = wakes.remove(device).filter(|armed| *armed > now).map_or(due, |armed| armed.min(due));
+        wakes.insert(device.clone(), earliest);
         while wakes.len() > ARMED_MAX {
             wakes.pop_front();
         }
+    }
+
+    /// Whether a wake-up that is due has its turn; `false`: an earlier one is to come after it, so another chain is at work.
+    /// It is armed no more from here on, before the tasks are looked at: who brings work after that look arms its own.
+    fn take_armed(&self, timer: &Timer) -> bool {
+        let mut wakes = self.lock_wakes();
+        if wakes.get(&timer.device).is_some_and(|armed| *armed > timer.due) {
+            return false;
+        }
+        wakes.remove(&timer.device);
+        true
     }
 
     fn wake_step(&self, step: usize) -> Duration {

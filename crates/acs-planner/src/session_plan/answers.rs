@@ -31,15 +31,37 @@ impl Step<'_, '_> {
 
     /// An answer to a request that this plan does not know: evidence for an attempt, or values.
     fn absorb_unknown(&mut self, answer: &CallAnswer) {
-        let id = answer.attempt.as_ref().map_or(answer.id.as_str(), AttemptId::as_str);
-        let task = self.tasks.values().find(|task| task.attempts.iter().any(|a| a.id.as_str() == id));
-        if let Some(task) = task.map(|task| task.id.clone()) {
+        if let Some((task, attempt)) = self.attempt_named(answer) {
             // What was sent is not known word by word; the method and the task tell enough.
-            return self.attempt_answered(&task, id.to_owned(), None, answer);
+            return self.attempt_answered(&task, attempt, None, answer);
         }
         if let CallOutcome::Response(CpeResponse::GetParameterValues(told)) = &answer.outcome {
             self.learn_values(&told.parameters, answer.at);
         }
+    }
+
+    /// An answer in a session that has lost the device to a newer one. The CPE gave it before it opened that one, so it
+    /// settles an outcome that the newer session knows nothing about (`design.md` §5.7), and never one that it has settled
+    /// or sent again. What waits in the queue may repeat by itself, and the newer Inform has told its ParameterKey and
+    /// whether the device was reset since: that decides, not the older answer. Reads repeat; what they told is kept.
+    pub(super) fn absorb_evidence(&mut self, answer: &CallAnswer) {
+        if let Some((task, attempt)) = self.attempt_named(answer) {
+            let open = self.tasks.get(&task).is_some_and(|task| awaits_outcome(task, &attempt));
+            if open {
+                self.attempt_answered(&task, attempt, None, answer);
+            }
+            return;
+        }
+        if let CallOutcome::Response(CpeResponse::GetParameterValues(told)) = &answer.outcome {
+            self.learn_values(&told.parameters, answer.at);
+        }
+    }
+
+    /// The attempt that an answer names, and its task.
+    fn attempt_named(&self, answer: &CallAnswer) -> Option<(TaskId, String)> {
+        let id = answer.attempt.as_ref().map_or(answer.id.as_str(), AttemptId::as_str);
+        let task = self.tasks.values().find(|task| task.attempts.iter().any(|a| a.id.as_str() == id))?;
+        Some((task.id.clone(), id.to_owned()))
     }
 
     /// Fault 9000 holds for every device of the model until its SoftwareVersion changes (CWMP-223).
@@ -384,6 +406,12 @@ impl Step<'_, '_> {
             }
         }
     }
+}
+
+/// Whether nobody knows yet what became of this attempt, and nothing is decided about the task without it.
+fn awaits_outcome(task: &Task, id: &str) -> bool {
+    let (TaskState::Sending { attempt } | TaskState::Unknown { attempt }) = task.state else { return false };
+    task.attempts.iter().any(|a| a.number == attempt && a.id.as_str() == id)
 }
 
 /// What the rows of a table tell about an AddObject or DeleteObject whose outcome is unknown.

@@ -104,8 +104,12 @@ impl World {
 
     /// The process dies and another one comes up over the same stores.
     pub fn restart(&mut self) {
-        let deps = deps(&self.store, &self.log, &self.sessions, &self.wakes, &self.clock);
-        self.service = ProvisioningService::new(deps, self.config.clone());
+        self.service = ProvisioningService::new(self.deps(), self.config.clone());
+    }
+
+    /// What a further process over the same stores works with.
+    pub fn deps(&self) -> Dependencies {
+        deps(&self.store, &self.log, &self.sessions, &self.wakes, &self.clock)
     }
 
     pub fn now(&self) -> Timestamp {
