@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `lint`, `tidy`, `openapi`, `catalogue`.
+//! The project's own commands: `cargo xtask test`, `services`, `lint`, `tidy`, `openapi`, `catalogue`.
 //!
 //! Everything that CI does is here, so that it is the same command on every machine.
 
@@ -7,6 +7,7 @@ mod lint;
 mod process;
 mod promises;
 mod requirements;
+mod services;
 mod test;
 mod tidy;
 
@@ -26,6 +27,9 @@ struct Arguments {
 enum Command {
     /// Passes all tests; installs the tools they need and says what it does.
     Test(test::Options),
+    /// Kafka, Cassandra and Redis on loopback, for the tests.
+    #[command(subcommand)]
+    Services(services::Command),
     /// Format, clippy, tidy, documentation, licences and sources.
     Lint,
     /// Checks the rules of the repository: layers, purity, names, documents.
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test(options) => test::run(&options),
+        Command::Services(command) => services::run(&command),
         Command::Lint => lint::run(),
         Command::Tidy => tidy::run(),
         Command::Openapi => process::cargo(&["run", "--quiet", "--package", "acs-api", "--example", "openapi"]),

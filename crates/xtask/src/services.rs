@@ -1,0 +1,218 @@
+//! `cargo xtask services`: Apache Kafka, Apache Cassandra and Redis on loopback, for the tests.
+//!
+//! There are two sets, which may run side by side: one node of each kind (the default), and three (`--nodes 3`, for
+//! tests that kill some). A set lies in `services/nodes-1` or `services/nodes-3` of the build folder, with a folder for
+//! each server: its configuration, its data, `log`, `pid`. A server that was killed goes on with its data at the next
+//! `up`; `down` ends the servers of a set and removes the set. The jars in `services/jars` are kept.
+//!
+//! The tests learn the addresses from these variables, which `cargo xtask test` sets and `services status` prints. Those
+//! with a default are found without a variable, too, unless the port belonged to somebody else.
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `LASTMILE_TEST_KAFKA` | brokers, plain text, comma-separated | `127.0.0.1:19092` |
+//! | `LASTMILE_TEST_KAFKA_TLS` | the same brokers by TLS and SASL (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512) | |
+//! | `LASTMILE_TEST_KAFKA_USER`, `LASTMILE_TEST_KAFKA_PASSWORD` | who may enter there | |
+//! | `LASTMILE_TEST_CQL` | CQL servers, comma-separated; they take plain text and TLS on one port | `127.0.0.1:19042` |
+//! | `LASTMILE_TEST_REDIS` | a single Redis, plain text | `127.0.0.1:16379` |
+//! | `LASTMILE_TEST_REDIS_TLS` | the same by TLS; takes a client certificate, asks for none | |
+//! | `LASTMILE_TEST_REDIS_SENTINEL` | three Sentinels, comma-separated; they watch a master with one replica | |
+//! | `LASTMILE_TEST_REDIS_SENTINEL_NAME` | the name of that master | |
+//! | `LASTMILE_TEST_REDIS_CLUSTER` | the three masters of a Redis Cluster, comma-separated | |
+//! | `LASTMILE_TEST_CA` | file: the authority (PEM) that signed the certificate of every server here | |
+//! | `LASTMILE_TEST_CLIENT_CERT`, `LASTMILE_TEST_CLIENT_KEY` | files: a client's certificate of that authority, its key | |
+//! | `LASTMILE_TEST_SERVICES` | the folder of the set; `NAME/pid` is the process of a server (`kafka-1`, `cassandra-2`) | |
+//!
+//! The servers are shared by all tests that run: a test uses names of its own, and stops none of them (a test that has
+//! to kill uses the set of three).
+
+mod cassandra;
+mod kafka;
+mod packages;
+mod ports;
+mod redis;
+mod server;
+mod set;
+mod tls;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::thread;
+
+use anyhow::{Context, Result};
+use cargo_metadata::MetadataCommand;
+use clap::{Subcommand, ValueEnum};
+
+use crate::process;
+use crate::services::set::Set;
+
+/// A variable for the tests, and its value.
+pub(crate) type Variable = (&'static str, String);
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Starts what does not run; returns at once if all does.
+    Up {
+        /// How many brokers and CQL servers.
+        #[arg(long, value_enum, default_value_t)]
+        nodes: Nodes,
+    },
+    /// Ends the servers of a set and removes their data.
+    Down {
+        /// Which set.
+        #[arg(long, value_enum, default_value_t)]
+        nodes: Nodes,
+    },
+    /// Tells what runs, where, and the variables for the tests.
+    Status {
+        /// Which set.
+        #[arg(long, value_enum, default_value_t)]
+        nodes: Nodes,
+    },
+}
+
+/// The size of a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Nodes {
+    #[default]
+    #[value(name = "1")]
+    One,
+    #[value(name = "3")]
+    Three,
+}
+
+impl Nodes {
+    fn count(self) -> u16 {
+        match self {
+            Self::One => 1,
+            Self::Three => 3,
+        }
+    }
+}
+
+pub(crate) fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Up { nodes } => up(*nodes, Cql::Cassandra).map(|_| ()),
+        Command::Down { nodes } => down(*nodes),
+        Command::Status { nodes } => status(*nodes),
+    }
+}
+
+/// Which CQL server the tests use.
+#[derive(Clone, Debug)]
+pub(crate) enum Cql {
+    /// Cassandra, started here.
+    Cassandra,
+    /// A server that runs already, by its address.
+    Running(String),
+}
+
+/// What `up` found or made.
+pub(crate) struct Up {
+    /// Whether any server had to be started.
+    pub(crate) started: bool,
+    /// For the tests.
+    pub(crate) variables: Vec<Variable>,
+}
+
+/// Starts the servers that do not run and waits until all take connections.
+pub(crate) fn up(nodes: Nodes, cql: Cql) -> Result<Up> {
+    let folder = folder()?;
+    let _lock = lock(&folder)?;
+    let set = Set::open(&folder, nodes)?;
+    set.create()?;
+    let started = start(&set, &cql)?;
+    if !started {
+        println!("services: already up ({})", set.folder().display());
+    }
+    Ok(Up { started, variables: variables(&set, &cql) })
+}
+
+/// Ends the servers of a set and removes their data.
+pub(crate) fn down(nodes: Nodes) -> Result<()> {
+    let folder = folder()?;
+    let _lock = lock(&folder)?;
+    let set = Set::open(&folder, nodes)?;
+    let mut ended = 0;
+    for name in set.servers() {
+        ended += u32::from(server::stop(&set.server(&name))?);
+    }
+    set.remove()?;
+    println!("services: {ended} ended");
+    Ok(())
+}
+
+fn status(nodes: Nodes) -> Result<()> {
+    let set = Set::open(&folder()?, nodes)?;
+    let names = set.servers();
+    if names.is_empty() {
+        println!("services: none up in {}", set.folder().display());
+        return Ok(());
+    }
+    for name in names {
+        let folder = set.server(&name);
+        match server::running(&folder) {
+            Some(pid) => println!("{name:<18} up, process {pid}"),
+            None => println!("{name:<18} NOT RUNNING; its log: {}", server::log(&folder).display()),
+        }
+    }
+    println!();
+    for (name, value) in variables(&set, &Cql::Cassandra) {
+        println!("{name}={value}");
+    }
+    Ok(())
+}
+
+/// Starts each kind beside the others: all of them wait most of the time.
+fn start(set: &Set, cql: &Cql) -> Result<bool> {
+    let tools = packages::install(&set.kept().join("jars"), matches!(cql, Cql::Cassandra))?;
+    tls::write(&set.folder().join("tls"))?;
+    thread::scope(|scope| {
+        let kafka = scope.spawn(|| kafka::start(set, &tools));
+        let redis = scope.spawn(|| redis::start(set));
+        let cassandra = match cql {
+            Cql::Cassandra => cassandra::start(set, &tools)?,
+            Cql::Running(_) => false,
+        };
+        let join = |thread: thread::ScopedJoinHandle<'_, Result<bool>>| {
+            thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("starting a service panicked")))
+        };
+        let (kafka, redis) = (join(kafka)?, join(redis)?);
+        Ok(kafka || redis || cassandra)
+    })
+}
+
+fn variables(set: &Set, cql: &Cql) -> Vec<Variable> {
+    let mut variables = kafka::variables(set);
+    variables.push((
+        "LASTMILE_TEST_CQL",
+        match cql {
+            Cql::Cassandra => cassandra::addresses(set),
+            Cql::Running(address) => address.clone(),
+        },
+    ));
+    variables.extend(redis::variables(set));
+    variables.extend(tls::variables(&set.folder().join("tls")));
+    variables.push(("LASTMILE_TEST_SERVICES", set.folder().display().to_string()));
+    variables
+}
+
+/// `services` of the build folder.
+fn folder() -> Result<PathBuf> {
+    let manifest = process::root().join("Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().context("the build folder")?;
+    let folder = metadata.target_directory.join("services").into_std_path_buf();
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Two commands at once would start everything twice: the second waits.
+fn lock(folder: &std::path::Path) -> Result<File> {
+    let path = folder.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    if file.try_lock().is_err() {
+        println!("services: another command is at work on them, waiting for it");
+        file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+    }
+    Ok(file)
+}

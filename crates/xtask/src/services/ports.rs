@@ -1,0 +1,128 @@
+//! Which port serves what: the usual one, or a free one if that belongs to somebody else; then kept while the set exists.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use super::Nodes;
+
+/// Added for the set of three, so that both sets can run.
+const SET_OF_THREE: u16 = 10_000;
+/// Added for each further broker.
+const NODE: u16 = 100;
+/// Above it the kernel takes ports for outgoing connections.
+const HIGHEST: u16 = 32_000;
+
+/// Uses of one Redis each, all in both sets.
+const REDIS: [(&str, u16); 13] = [
+    ("redis-tls", 16_378),
+    ("redis", 16_379),
+    ("redis-master", 16_381),
+    ("redis-replica", 16_382),
+    ("redis-sentinel-1", 16_385),
+    ("redis-sentinel-2", 16_386),
+    ("redis-sentinel-3", 16_387),
+    ("redis-cluster-1", 16_391),
+    ("redis-cluster-2", 16_392),
+    ("redis-cluster-3", 16_393),
+    ("redis-cluster-1-bus", 16_396),
+    ("redis-cluster-2-bus", 16_397),
+    ("redis-cluster-3-bus", 16_398),
+];
+
+/// Port by use.
+pub(super) struct Ports(BTreeMap<String, u16>);
+
+impl Ports {
+    /// For a new set.
+    pub(super) fn choose(nodes: Nodes) -> Result<Self> {
+        choose(&usual(nodes), is_free).map(Self)
+    }
+
+    /// Those of a set that exists.
+    pub(super) fn read(file: &Path) -> Result<Self> {
+        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        serde_json::from_str(&text)
+            .map(Self)
+            .with_context(|| format!("{} is damaged: remove its folder", file.display()))
+    }
+
+    pub(super) fn write(&self, file: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(&self.0)?;
+        fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// The port of a use.
+    pub(super) fn get(&self, of: &str) -> u16 {
+        *self.0.get(of).unwrap_or_else(|| panic!("`{of}` is not among the uses listed in ports.rs"))
+    }
+}
+
+fn usual(nodes: Nodes) -> Vec<(String, u16)> {
+    let base = if nodes == Nodes::Three { SET_OF_THREE } else { 0 };
+    let mut usual: Vec<(String, u16)> = REDIS.iter().map(|(of, port)| ((*of).to_owned(), port + base)).collect();
+    usual.push(("cassandra-storage".to_owned(), 17_000 + base));
+    usual.push(("cassandra-cql".to_owned(), 19_042 + base));
+    for node in 1..=nodes.count() {
+        let base = base + (node - 1) * NODE;
+        usual.push((format!("kafka-{node}-plain"), 19_092 + base));
+        usual.push((format!("kafka-{node}-tls"), 19_093 + base));
+        usual.push((format!("kafka-{node}-controller"), 19_094 + base));
+    }
+    usual
+}
+
+/// The usual port of each use, or the next one above it that is free and no other use's.
+fn choose(usual: &[(String, u16)], is_free: impl Fn(u16) -> bool) -> Result<BTreeMap<String, u16>> {
+    let mut chosen = BTreeMap::new();
+    for (of, port) in usual {
+        let is_other = |candidate: u16| usual.iter().any(|(other, port)| other != of && *port == candidate);
+        let is_chosen = |candidate: u16| chosen.values().any(|taken| *taken == candidate);
+        let free = (*port..HIGHEST).find(|&port| !is_other(port) && !is_chosen(port) && is_free(port));
+        ensure!(free.is_some(), "no free port from {port} to {HIGHEST} for {of}");
+        chosen.extend(free.map(|port| (of.clone(), port)));
+    }
+    Ok(chosen)
+}
+
+/// Free on each address that a set uses.
+fn is_free(port: u16) -> bool {
+    (1..=3).all(|host| TcpListener::bind((Ipv4Addr::new(127, 0, 0, host), port)).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_passed_over_and_no_port_serves_twice() {
+        let usual = [("a".to_owned(), 100), ("b".to_owned(), 101), ("c".to_owned(), 200)];
+        let chosen = choose(&usual, |port| port != 100).unwrap();
+        assert_eq!(chosen, BTreeMap::from([("a".to_owned(), 102), ("b".to_owned(), 101), ("c".to_owned(), 200)]));
+        assert!(choose(&usual, |_| false).is_err());
+    }
+
+    #[test]
+    fn the_sets_share_no_usual_port() {
+        let mut all: Vec<u16> = [Nodes::One, Nodes::Three].into_iter().flat_map(usual).map(|(_, port)| port).collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        assert!(all.iter().all(|port| *port < HIGHEST));
+    }
+
+    #[test]
+    fn ports_are_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ports.json");
+        let ports = Ports::choose(Nodes::Three).unwrap();
+        ports.write(&file).unwrap();
+        assert_eq!(Ports::read(&file).unwrap().0, ports.0);
+        fs::write(&file, "{").unwrap();
+        assert!(Ports::read(&file).is_err());
+    }
+}
