@@ -1,5 +1,6 @@
-//! The contract suite: what the traits demand, as tests that every backend runs with [`crate::store_contract!`] or
-//! [`crate::session_cache_contract!`]. A rule in the traits' documentation without a case here is a gap.
+//! The contract suite: what the traits demand, as tests that every backend runs with [`crate::store_contract!`],
+//! [`crate::session_cache_contract!`] or [`crate::replay_window_contract!`]. A rule in the traits' documentation without a
+//! case here is a gap.
 
 #![allow(clippy::unwrap_used, reason = "tests, only not behind cfg(test): other crates run them")]
 
@@ -7,6 +8,7 @@ pub mod access;
 pub mod devices;
 pub mod history;
 pub mod objects;
+pub mod replay_window;
 pub mod sample;
 pub mod session_cache;
 pub mod summaries;
@@ -78,6 +80,22 @@ macro_rules! session_cache_contract {
                 session_cache: begin_names_the_one_before, snapshot_is_kept, ended_is_gone, stamps_only_grow,
                     hint_is_found_at_the_end, hint_waits_for_the_current_one, hint_is_taken_once, nobody_is_there,
                     every_order_of_hint_and_end, no_wake_up_is_lost
+            );
+        }
+    };
+}
+
+/// Makes a module of tests, one for each rule of [`crate::ReplayWindow`]; `$make` as in [`store_contract!`].
+#[macro_export]
+macro_rules! replay_window_contract {
+    ($module:ident, $make:expr) => {
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $crate::store_contract!(@each $make;
+                replay_window: a_pair_serves_once, nonces_do_not_mix, exactly_one_of_many_is_first,
+                    what_is_no_nonce_is_refused
             );
         }
     };

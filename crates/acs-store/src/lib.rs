@@ -19,6 +19,7 @@ mod error;
 mod files;
 mod history;
 pub mod memory;
+mod replay_window;
 pub mod rules;
 mod session_cache;
 mod summary_row;
@@ -30,6 +31,7 @@ pub use devices::{DeleteOutcome, DeviceFilter, Devices, Objects, ObjectsPatch, U
 pub use error::Error;
 pub use files::Files;
 pub use history::{History, REFUSED_MAX};
+pub use replay_window::{NONCE_BYTES_MAX, ReplayWindow, check_nonce};
 pub use session_cache::{CachedSession, SessionCache};
 pub use tasks::{Commit, CommitOutcome, HolderGuard, TaskFilter, TaskWrite, Tasks};
 pub use timers::Timers;
@@ -50,8 +52,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[cfg(test)]
 mod tests {
-    use crate::memory::{MemorySessionCache, MemoryStore};
+    use crate::memory::{MemoryReplayWindow, MemorySessionCache, MemoryStore};
 
     crate::store_contract!(memory_store, async { (MemoryStore::new(), ()) });
     crate::session_cache_contract!(memory_session_cache, async { (MemorySessionCache::new(), ()) });
+    crate::replay_window_contract!(memory_replay_window, async { (MemoryReplayWindow::new(), ()) });
 }

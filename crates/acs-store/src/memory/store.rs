@@ -22,6 +22,7 @@ use crate::{
 pub struct MemoryStore {
     state: Mutex<State>,
     failure: Mutex<Option<Error>>,
+    damaged: Mutex<BTreeMap<DeviceId, Error>>,
 }
 
 impl MemoryStore {
@@ -33,6 +34,23 @@ impl MemoryStore {
     /// From now on every call fails so and changes nothing; `None`: works again.
     pub fn fail_with(&self, failure: Option<Error>) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    /// From now on reading the tasks of this device fails so, as where its rows are damaged; `None`: they are mended.
+    pub fn damage(&self, device: &DeviceId, failure: Option<Error>) {
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        match failure {
+            Some(failure) => damaged.insert(device.clone(), failure),
+            None => damaged.remove(device),
+        };
+    }
+
+    /// The state, unless the rows of `device` are damaged.
+    fn state_of(&self, device: &DeviceId) -> Result<MutexGuard<'_, State>> {
+        let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        damaged.get(device).map_or(Ok(()), |failure| Err(failure.clone()))?;
+        drop(damaged);
+        self.state()
     }
 
     fn state(&self) -> Result<MutexGuard<'_, State>> {
@@ -196,7 +214,7 @@ fn newest_first<I: Ord + Clone, T>(
 #[async_trait]
 impl Devices for MemoryStore {
     async fn partition(&self, device: &DeviceId) -> Result<Partition> {
-        let state = self.state()?;
+        let state = self.state_of(device)?;
         let Some(device) = state.devices.get(device) else { return Ok(Partition::default()) };
         let mut tasks: Vec<Task> = device.open_tasks.values().cloned().collect();
         rules::sort_open_tasks(&mut tasks);
@@ -291,7 +309,7 @@ impl Tasks for MemoryStore {
     }
 
     async fn task(&self, device: &DeviceId, task: &TaskId) -> Result<Option<Task>> {
-        Ok(self.state()?.task(task).filter(|t| t.device == *device).cloned())
+        Ok(self.state_of(device)?.task(task).filter(|t| t.device == *device).cloned())
     }
 
     async fn device_of_task(&self, task: &TaskId) -> Result<Option<DeviceId>> {
