@@ -5,7 +5,7 @@ use crate::{process, tidy};
 pub(crate) fn run() -> anyhow::Result<()> {
     process::cargo(&["fmt", "--all", "--check"])?;
     tidy::run()?;
-    process::cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+    process::cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "-D", "warnings"])?;
     deny()?;
     println!("lint: all clean");
     Ok(())

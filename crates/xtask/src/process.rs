@@ -16,12 +16,22 @@ pub(crate) fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
     run(env!("CARGO"), arguments)
 }
 
+/// The same with variables added to the environment.
+pub(crate) fn cargo_with(arguments: &[&str], variables: &[(&str, String)]) -> anyhow::Result<()> {
+    run_with(env!("CARGO"), arguments, variables)
+}
+
 /// Runs a program, shown first, and fails if it does.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    run_with(program, arguments, &[])
+}
+
+fn run_with(program: &str, arguments: &[&str], variables: &[(&str, String)]) -> anyhow::Result<()> {
     let name = Path::new(program).file_name().map_or_else(|| program.into(), |n| n.to_string_lossy());
     println!("$ {name} {}", arguments.join(" "));
     let status = Command::new(program)
         .args(arguments)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .current_dir(root())
         .status()
         .with_context(|| format!("`{program}` could not be started"))?;

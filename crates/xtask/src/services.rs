@@ -92,7 +92,7 @@ impl Nodes {
 
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
-        Command::Up { nodes } => up(*nodes, Cql::Cassandra).map(|_| ()),
+        Command::Up { nodes } => up(*nodes, &Cql::Cassandra).map(|_| ()),
         Command::Down { nodes } => down(*nodes),
         Command::Status { nodes } => status(*nodes),
     }
@@ -107,25 +107,25 @@ pub(crate) enum Cql {
     Running(String),
 }
 
-/// What `up` found or made.
+/// A set that is up.
 pub(crate) struct Up {
-    /// Whether any server had to be started.
-    pub(crate) started: bool,
+    /// Whether none of it ran before: who started it ends it, too.
+    pub(crate) is_new: bool,
     /// For the tests.
     pub(crate) variables: Vec<Variable>,
 }
 
 /// Starts the servers that do not run and waits until all take connections.
-pub(crate) fn up(nodes: Nodes, cql: Cql) -> Result<Up> {
+pub(crate) fn up(nodes: Nodes, cql: &Cql) -> Result<Up> {
     let folder = folder()?;
     let _lock = lock(&folder)?;
     let set = Set::open(&folder, nodes)?;
+    let is_new = !set.servers().iter().any(|name| server::running(&set.server(name)).is_some());
     set.create()?;
-    let started = start(&set, &cql)?;
-    if !started {
+    if !start(&set, cql)? {
         println!("services: already up ({})", set.folder().display());
     }
-    Ok(Up { started, variables: variables(&set, &cql) })
+    Ok(Up { is_new, variables: variables(&set, cql) })
 }
 
 /// Ends the servers of a set and removes their data.
@@ -163,7 +163,7 @@ fn status(nodes: Nodes) -> Result<()> {
     Ok(())
 }
 
-/// Starts each kind beside the others: all of them wait most of the time.
+/// Starts the servers that do not run; tells whether there were any. Each kind starts beside the others: all of them wait most of the time.
 fn start(set: &Set, cql: &Cql) -> Result<bool> {
     let tools = packages::install(&set.kept().join("jars"), matches!(cql, Cql::Cassandra))?;
     tls::write(&set.folder().join("tls"))?;

@@ -12,8 +12,10 @@ use super::server::{self, Server};
 use super::set::Set;
 use super::tls;
 
-/// Its last line of a start.
+/// The last line of a start.
 const SERVES: &str = "Startup complete";
+/// What a node says of another that it sees, after the other's address.
+const SEES: &str = "is now UP";
 
 /// What Cassandra 5.0 wants opened in Java 17, from its `jvm17-server.options`.
 const EXPORTS: [&str; 9] = [
@@ -109,13 +111,16 @@ fn daemon(set: &Set, tools: &Tools, agent: &Path, node: u16) -> Server {
         .args(["-Dcassandra.ring_delay_ms=1", "-Dcassandra.skip_wait_for_gossip_to_settle=0"])
         .args(["-cp", &format!("{}/*", tools.cassandra.display())])
         .arg("org.apache.cassandra.service.CassandraDaemon");
-    Server {
-        name: name(node),
-        folder,
-        address: address(set, node),
-        command,
-        serves: Box::new(|log| fs::read_to_string(log).is_ok_and(|text| text.contains(SERVES))),
-    }
+    Server { name: name(node), folder, address: address(set, node), command, serves: serves(set, node) }
+}
+
+/// It serves when it has started and sees the others: before, a quorum may fail.
+fn serves(set: &Set, node: u16) -> Box<dyn Fn(&Path) -> bool + Send> {
+    let storage = set.port("cassandra-storage");
+    let others = set.nodes().filter(|other| *other != node);
+    let mut lines: Vec<String> = others.map(|other| format!("/{}:{storage} {SEES}", host(other))).collect();
+    lines.push(SERVES.to_owned());
+    Box::new(move |log| fs::read_to_string(log).is_ok_and(|text| lines.iter().all(|line| text.contains(line))))
 }
 
 /// The agent by which Cassandra measures objects.
@@ -138,10 +143,11 @@ fn yaml(set: &Set, node: u16) -> String {
     let data = set.server(&name(node)).join("data");
     let certificates = set.folder().join("tls");
     let storage = set.port("cassandra-storage");
+    let seeds: Vec<String> = set.nodes().map(|node| format!("{}:{storage}", host(node))).collect();
     format!(
         "cluster_name: lastmile-test
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
-# One even share of the ring each, known from the start: nodes join at once and in any order.
+# One even share of the ring each, known from the start, and each its own seed: they start at once, in any order.
 num_tokens: 1
 initial_token: {token}
 auto_bootstrap: false
@@ -149,7 +155,7 @@ endpoint_snitch: SimpleSnitch
 seed_provider:
   - class_name: org.apache.cassandra.locator.SimpleSeedProvider
     parameters:
-      - seeds: \"{seed}:{storage}\"
+      - seeds: \"{seeds}\"
 listen_address: {host}
 rpc_address: {host}
 storage_port: {storage}
@@ -183,7 +189,7 @@ client_encryption_options:
 ",
         token = token(node, set.count()),
         host = host(node),
-        seed = host(1),
+        seeds = seeds.join(","),
         cql = set.port("cassandra-cql"),
         data = data.display(),
         keys = certificates.join(tls::SERVER_BOTH).display(),

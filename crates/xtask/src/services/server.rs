@@ -109,10 +109,12 @@ fn spawn(server: &mut Server) -> Result<Child> {
 fn wait(server: &Server, mut child: Option<Child>, begin: Instant) -> Result<()> {
     let log = log(&server.folder);
     loop {
-        if let Some(status) = child.as_mut().map(Child::try_wait).transpose()?.flatten() {
-            bail!("{} ended while it started ({status}); {}", server.name, told(&log));
-        }
-        if running(&server.folder).is_none() {
+        // The command line of a child is empty for a moment after its start: ask the child itself.
+        let ended = match &mut child {
+            Some(child) => child.try_wait()?.is_some(),
+            None => running(&server.folder).is_none(),
+        };
+        if ended {
             bail!("{} ended while it started; {}", server.name, told(&log));
         }
         if (server.serves)(&log) {
