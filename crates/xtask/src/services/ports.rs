@@ -55,6 +55,12 @@ impl Ports {
         fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
     }
 
+    /// Those that are not the usual ones, as (use, usual port, port).
+    pub(super) fn moved(&self, nodes: Nodes) -> Vec<(String, u16, u16)> {
+        let all = usual(nodes).into_iter().map(|(of, usual)| (self.get(&of), of, usual));
+        all.filter(|(port, _, usual)| port != usual).map(|(port, of, usual)| (of, usual, port)).collect()
+    }
+
     /// The port of a use.
     pub(super) fn get(&self, of: &str) -> u16 {
         *self.0.get(of).unwrap_or_else(|| panic!("`{of}` is not among the uses listed in ports.rs"))
@@ -113,6 +119,14 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), count);
         assert!(all.iter().all(|port| *port < HIGHEST));
+    }
+
+    #[test]
+    fn a_port_that_moved_is_told() {
+        let mut ports = Ports(usual(Nodes::One).into_iter().collect());
+        assert_eq!(ports.moved(Nodes::One), []);
+        ports.0.insert("redis".to_owned(), 17_777);
+        assert_eq!(ports.moved(Nodes::One), [("redis".to_owned(), 16_379, 17_777)]);
     }
 
     #[test]

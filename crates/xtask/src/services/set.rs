@@ -31,8 +31,11 @@ impl Set {
         Ok(Self { nodes, kept: services.to_owned(), folder, ports })
     }
 
-    /// Makes the folder and writes down the ports.
+    /// Makes the folder and writes down the ports. Tells those that a test does not find without its variable.
     pub(super) fn create(&self) -> Result<()> {
+        for (of, usual, port) in self.ports.moved(self.nodes) {
+            println!("port {usual} belongs to somebody else: {of} has {port}");
+        }
         fs::create_dir_all(&self.folder).with_context(|| format!("cannot make {}", self.folder.display()))?;
         self.ports.write(&self.folder.join(PORTS))
     }
