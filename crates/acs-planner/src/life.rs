@@ -196,12 +196,31 @@ pub fn unanswered(task: &mut Task, number: u32) -> bool {
     true
 }
 
+/// Attempt `number`, whose task waits in the queue again, was answered after all: it goes on waiting there, but this was
+/// no transmission without an answer (P4).
+pub fn answered_late(task: &mut Task, number: u32, at: Timestamp) -> bool {
+    let told = task.attempts.iter().any(|a| a.number == number && a.answered_at.is_some());
+    if told || standing(task, number) != Some(Standing::Requeued) {
+        return false;
+    }
+    note(task, number, |attempt| attempt.answered_at = Some(at));
+    task.unanswered = 0;
+    true
+}
+
 /// Attempt `number` never left us: it is taken back, as if it had not been. Where its outcome was taken for unknown
 /// already, that is proof that it was not applied.
 pub fn not_sent(task: &mut Task, number: u32) -> bool {
     let unanswered = |a: &Attempt| a.number == number && a.outcome == Some(AttemptOutcome::Unanswered);
     if task.state == (TaskState::Unknown { attempt: number }) && task.attempts.iter().any(unanswered) {
+        task.unanswered = task.unanswered.saturating_sub(1);
         return proved_not_applied(task, number);
+    }
+    if standing(task, number) == Some(Standing::Requeued) {
+        note(task, number, |attempt| attempt.outcome = Some(AttemptOutcome::ProvedNotApplied));
+        task.unanswered = task.unanswered.saturating_sub(1);
+        task.next_reason = AttemptReason::NotApplied;
+        return true;
     }
     if task.state != (TaskState::Sending { attempt: number }) {
         return false;

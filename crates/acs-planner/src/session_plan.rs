@@ -33,9 +33,11 @@ pub struct StepInput<'a> {
     pub session: SessionId,
     /// How often it went on without its snapshot.
     pub resume: u32,
-    /// Now.
+    /// Now, by the clock of the front-end.
     pub at: Timestamp,
-    /// When a request sent now counts as unanswered.
+    /// Now, by the clock that deadlines and expiries are set by.
+    pub now: Timestamp,
+    /// When a request sent now counts as unanswered, by that clock.
     pub deadline: Timestamp,
     /// Whether secrets may go to the device: nobody else can read the session, or it proved who it is (P24).
     pub secrets: bool,

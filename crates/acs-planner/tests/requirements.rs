@@ -26,6 +26,7 @@ fn session_of(cpe: &mut Cpe, tasks: &mut [Task], view: &mut View, number: u8) ->
             session: session(number),
             resume: 0,
             at: at(now),
+            now: at(now),
             deadline: at(now + 60),
             secrets: true,
             tasks: &open,

@@ -6,6 +6,7 @@ use acs_proto::ServiceError;
 use acs_store::{Commit, CommitOutcome, HolderGuard, TaskWrite};
 use acs_types::{DeviceId, EventBody, EventId, EventRecord, Position, SessionStamp, Task, TaskState, TaskTransition};
 use cwmp_model::Timestamp;
+use fail::fail_point;
 
 use crate::error;
 use crate::metrics::{AttemptLabels, Transition};
@@ -83,6 +84,7 @@ impl Inner {
         if let Some(wake) = wake {
             self.note_armed(device, wake.due, now);
         }
+        fail_point!("commit::after_timers");
         changes.sort_by_key(|change| matches!(change.task.state, TaskState::Sending { .. }));
         for part in changes.chunks(Commit::WRITES_MAX) {
             let write = |c: &Change| TaskWrite { expected_revision: c.expected, task: c.task.clone() };

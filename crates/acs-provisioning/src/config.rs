@@ -30,6 +30,9 @@ pub struct Config {
     pub wake_steps: Vec<Duration>,
     /// How often due timers are looked for.
     pub timer_interval: Duration,
+    /// With other processes over the same store: how far clocks may be apart, and how long a process may stand still between
+    /// two writes. For so long a deadline that was due with nothing to do is looked after. Zero: this process is alone.
+    pub clock_skew: Duration,
     /// Sessions whose plans are kept.
     pub plans_max: usize,
     /// Bytes that the plans kept take together, about. Beyond it the ones not touched for longest go: their sessions read
@@ -54,6 +57,7 @@ impl Config {
             wake_reply_wait: Duration::from_secs(2),
             wake_steps: [10, 30, 60, 300, 900, 3600].map(Duration::from_secs).to_vec(),
             timer_interval: Duration::from_secs(1),
+            clock_skew: Duration::ZERO,
             plans_max: 100_000,
             plan_bytes_max: 256 << 20,
             plan_age: Duration::from_secs(30 * 60),

@@ -37,7 +37,8 @@ impl Inner {
         let turn = Turn {
             session: &request.session,
             at: request.at,
-            deadline: request.deadline,
+            // The front-end's clock may be minutes off; how long it waits is the same on both (P3).
+            deadline: self.now().plus(request.deadline.since(request.at)),
             secrets: self.config.may_send_secrets(request.tls, request.auth, request.remote),
             answers: request.answers.into_iter().map(call_answer).collect(),
             then: Then::Plan,
@@ -142,6 +143,7 @@ impl Inner {
                 session: *session,
                 resume: turn.session.resume,
                 at: turn.at,
+                now: self.now(),
                 deadline: turn.deadline,
                 secrets: turn.secrets,
                 tasks: &partition.tasks,

@@ -168,15 +168,19 @@ impl Inner {
         let device = &timer.device;
         let _turn = self.turn(device).await;
         for _ in 0..COMMIT_TRIES {
-            let Some(task) = self.store().task(device, &id).await.map_err(error::store)? else { return Ok(()) };
+            let Some(task) = self.store().task(device, &id).await.map_err(error::store)? else {
+                return self.look_later(device).await;
+            };
             let now = self.now();
             let mut after = task.clone();
             if !life::time_passed(&mut after, now, &self.config.settings) {
                 let own = deadline_of(&task, &self.config.settings).filter(|own| own != timer);
+                let guarded = own.as_ref().is_some_and(|own| own.kind == timer.kind);
                 if let Some(own) = own {
                     self.store().put_timers(vec![own]).await.map_err(error::store)?;
                 }
-                return Ok(());
+                // What this one stands for may be about to be written.
+                return if guarded || task.state.is_final() { Ok(()) } else { self.look_later(device).await };
             }
             let subscriber = self.store().summary(device).await.map_err(error::store)?;
             let subscriber = subscriber.map(|summary| summary.subscriber_id).unwrap_or_default();

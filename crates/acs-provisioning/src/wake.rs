@@ -1,6 +1,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use acs_planner::deadline_of;
 use acs_proto::{ServiceError, WakeOutcome, WakeRequest};
 use acs_types::{DeviceId, Timer, TimerKind};
 use cwmp_model::Timestamp;
@@ -14,6 +15,9 @@ use crate::session::wants_now;
 
 /// Devices whose next wake-up is remembered; beyond them a device may have more than one chain of wake-ups.
 const ARMED_MAX: usize = 100_000;
+
+/// What stands in a wake-up's timer in place of its step: all of the device's open tasks are looked at.
+const LOOK: &str = "look";
 
 /// When each device is woken next, so that one chain of timers serves many tasks. Timers are durable, this is not.
 pub(crate) type ArmedWakes = LinkedHashMap<DeviceId, Timestamp>;
@@ -100,13 +104,16 @@ impl Inner {
     /// A wake-up is due: the device is woken if it still has wanted-now work and no session.
     pub(crate) async fn wake_due(self: &Arc<Self>, timer: &Timer) -> Result<(), ServiceError> {
         let device = &timer.device;
+        if timer.reference == LOOK {
+            return self.look_again(device).await;
+        }
         if !self.take_armed(timer) {
-            return Ok(());
+            return self.look_later(device).await;
         }
         let partition = self.store().partition(device).await.map_err(error::store)?;
         let now = self.now();
         if partition.summary.is_none() || !partition.tasks.iter().any(|task| wants_now(task, now)) {
-            return Ok(());
+            return self.look_later(device).await;
         }
         fail_point!("wake::after_look");
         let step: usize = timer.reference.parse().unwrap_or(0);
@@ -118,6 +125,32 @@ impl Inner {
             tokio::spawn(async move { inner.wake_in_turn(next, again).await });
         }
         Ok(())
+    }
+
+    /// A timer was due for which nothing was to do. It stands before what it guards is written, and another process may be
+    /// about to write that: one whose clock is behind, or that stood still in between. So the device is looked at once more.
+    pub(crate) async fn look_later(&self, device: &DeviceId) -> Result<(), ServiceError> {
+        if self.config.clock_skew.is_zero() {
+            return Ok(());
+        }
+        // Of one minute's timers of a device one look comes.
+        let minute = 60 * 1_000_000;
+        let due = self.now().plus(self.config.clock_skew).as_micros();
+        let due = Timestamp::from_micros(due.saturating_sub(due.rem_euclid(minute)).saturating_add(minute));
+        let look = Timer { due, device: device.clone(), kind: TimerKind::Wake, reference: LOOK.to_owned() };
+        self.store().put_timers(vec![look]).await.map_err(error::store)
+    }
+
+    /// Puts every timer anew that the device's tasks need now.
+    async fn look_again(&self, device: &DeviceId) -> Result<(), ServiceError> {
+        let partition = self.store().partition(device).await.map_err(error::store)?;
+        let now = self.now();
+        let deadlines = partition.tasks.iter().filter_map(|task| deadline_of(task, &self.config.settings));
+        let mut timers: Vec<Timer> = deadlines.collect();
+        if partition.tasks.iter().any(|task| wants_now(task, now)) {
+            timers.push(wake_timer(device, now.plus(self.wake_step(0)), 0));
+        }
+        self.store().put_timers(timers).await.map_err(error::store)
     }
 
     /// Wakes a device whose `next` wake-up stands already. Where nothing was sent because it was too soon, or too much was

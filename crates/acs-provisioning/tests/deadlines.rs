@@ -11,7 +11,7 @@ use acs_proto::{BeginRequest, EnqueueRequest, Provisioning, WakeOutcome};
 use acs_provisioning::{Dependencies, Metrics, ProvisioningService};
 use acs_store::memory::MemorySessionCache;
 use acs_store::{CachedSession, SessionCache};
-use acs_types::{DeviceId, SessionId, SessionRef, SessionStamp, TaskId, TaskSpec};
+use acs_types::{DeviceId, SessionId, SessionRef, SessionStamp, TaskId, TaskSpec, TaskState};
 use async_trait::async_trait;
 use cwmp_model::DeviceIdentity;
 use support::*;
@@ -101,7 +101,6 @@ fn woken(world: &World, n: usize) -> usize {
 #[tokio::test]
 async fn timers_that_always_fail_do_not_starve_later_ones_p3_p20() {
     const FAILING: usize = 300;
-    quiet_panics();
     let mut world = World::new(config());
     for n in 0..FAILING {
         waits(&world, n).await;
@@ -110,19 +109,32 @@ async fn timers_that_always_fail_do_not_starve_later_ones_p3_p20() {
     waits(&world, FAILING).await;
     settle().await;
     let before = woken(&world, FAILING);
-    let (deps, _) = poisoned(&world, 0..FAILING);
+    // Rows that cannot be read, now and after any restart.
+    for n in 0..FAILING {
+        let damaged = acs_store::Error::Corrupt("a test".into());
+        world.store.damage(&DeviceId::of(&numbered(n)), Some(damaged));
+    }
+    let deps = world.deps();
     let metrics = deps.metrics.clone();
     world.service = ProvisioningService::new(deps, world.config.clone());
     world.pass(30);
-    // The sweeps of the first five seconds.
     for _ in 0..5 {
         world.fire().await;
         world.pass(1);
     }
-    assert_eq!(woken(&world, FAILING), before + 1, "the good one has its turn");
+    assert_eq!(woken(&world, FAILING), before + 1, "the good one has its turn within the first five seconds");
     let text = told(&metrics);
-    let failures = r#"lastmile_provisioning_timer_failures_total{kind="wake",cause="panic"}"#;
+    let failures = r#"lastmile_provisioning_timer_failures_total{kind="wake",cause="error"}"#;
     assert!(text.contains(failures), "each is counted: {text}");
+    // Nothing is forgotten meanwhile: once they can be read, they are handled.
+    world.store.damage(&DeviceId::of(&numbered(0)), None);
+    let before = woken(&world, 0);
+    world.pass(300);
+    for _ in 0..5 {
+        world.fire().await;
+        world.pass(1);
+    }
+    assert!(woken(&world, 0) > before);
 }
 
 fn told(metrics: &Metrics) -> String {
@@ -143,6 +155,7 @@ async fn a_panic_in_one_deadline_leaves_the_others_and_the_loop_alive_p20() {
     settle().await;
     let before = woken(&world, 2);
     let (deps, cache) = poisoned(&world, 0..1);
+    let metrics = deps.metrics.clone();
     world.service = ProvisioningService::new(deps, world.config.clone());
     world.pass(30);
     let shutdown = tokio_util::sync::CancellationToken::new();
@@ -158,6 +171,8 @@ async fn a_panic_in_one_deadline_leaves_the_others_and_the_loop_alive_p20() {
         false
     };
     assert!(until(&|| woken(&world, 2) > before).await, "the others run");
+    let text = told(&metrics);
+    assert!(text.contains(r#"lastmile_provisioning_timer_failures_total{kind="wake",cause="panic"} 1"#), "{text}");
     // What was poison is mended: the timer stands still, in this process or the next.
     let poison = woken(&world, 0);
     cache.devices.lock().unwrap().clear();
@@ -208,4 +223,28 @@ async fn a_device_that_tells_no_url_is_tried_in_growing_steps() {
         }
     }
     assert_eq!(at, [10, 40, 100], "waiting changes nothing about it");
+}
+
+#[tokio::test]
+async fn deadlines_hold_with_a_front_end_whose_clock_is_off_p3() {
+    for ahead in [true, false] {
+        let (world, mut cpe) = (World::new(config()), new_cpe());
+        world.known_device(&mut cpe).await;
+        let id = world.enqueue("1", TaskSpec::Reboot).await.task.id;
+        let session = world.session_ref();
+        world.begin(&session, &cpe, &[PERIODIC]).await;
+        let mut request = world.next_request(&session, Vec::new());
+        let off = |at: cwmp_model::Timestamp| {
+            let minutes = Duration::from_secs(300);
+            if ahead { at.plus(minutes) } else { at.minus(minutes) }
+        };
+        (request.at, request.deadline) = (off(request.at), off(request.deadline));
+        assert_eq!(world.service.next(request).await.unwrap().calls.len(), 1);
+        world.pass(58);
+        world.fire().await;
+        assert!(matches!(world.task(&id).await.state, TaskState::Sending { .. }), "ahead: {ahead}");
+        world.pass(2);
+        world.fire().await;
+        assert!(matches!(world.task(&id).await.state, TaskState::Unknown { .. }), "ahead: {ahead}");
+    }
 }

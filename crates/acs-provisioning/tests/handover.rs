@@ -216,6 +216,43 @@ async fn what_an_overtaken_session_never_sent_goes_back_into_the_queue_p1() {
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 #[tokio::test]
+async fn what_was_never_sent_is_no_transmission_without_an_answer_p4() {
+    let at = at_cpe(set_values("Device.X_Group0.P1", "a"), |_| {}).await;
+    let newer = at.world.session_ref();
+    let mut request = at.world.begin_request(&newer, &at.cpe, &[PERIODIC]);
+    request.inform.parameters.retain(|p| p.name.leaf() != "ParameterKey");
+    at.world.service.begin(request).await.unwrap();
+    assert_eq!(at.world.task(&at.task).await.unanswered, 1);
+    let mut answers = at.answers.clone();
+    answers[0].outcome = AnswerOutcome::Unanswered(UnansweredReason::NotSent);
+    for _ in 0..2 {
+        hand_in(&at, false, answers.clone()).await;
+        let task = at.world.task(&at.task).await;
+        assert_eq!((&task.state, task.unanswered, task.attempts.len()), (&TaskState::Queued, 0, 1));
+        assert_eq!(task.attempts[0].outcome, Some(AttemptOutcome::ProvedNotApplied));
+    }
+}
+
+#[tokio::test]
+async fn what_is_never_sent_again_and_again_is_no_poison_p4() {
+    let at = at_cpe(TaskSpec::Reboot, |_| {}).await;
+    let (mut session, mut answers) = (at.session.clone(), at.answers.clone());
+    for round in 1..=5 {
+        let newer = overtaken(&at, &[PERIODIC]).await;
+        for answer in &mut answers {
+            answer.outcome = AnswerOutcome::Unanswered(UnansweredReason::NotSent);
+        }
+        at.world.end(&session, SessionOutcome::Superseded, answers).await;
+        let task = at.world.task(&at.task).await;
+        assert_eq!((&task.state, task.attempts.len()), (&TaskState::Queued, round), "{task:?}");
+        let calls = at.world.next(&newer, Vec::new()).await.unwrap().calls;
+        assert_eq!(calls.len(), 1, "it has its turn in the newer session");
+        (answers, _) = send(&mut new_cpe(), &calls, at.world.now());
+        session = newer;
+    }
+}
+
+#[tokio::test]
 async fn an_older_answer_changes_nothing_that_the_newer_session_decides_p6() {
     for in_next in [true, false] {
         // It is sent again: the older answer says nothing of the second transmission.
@@ -225,7 +262,9 @@ async fn an_older_answer_changes_nothing_that_the_newer_session_decides_p6() {
         assert_eq!(at.state().await, TaskState::Queued);
         let queued = at.world.task(&at.task).await;
         hand_in_done(&at, in_next).await;
-        assert_eq!(at.world.task(&at.task).await, queued, "it repeats by itself; the newer Inform tells another key");
+        let told = at.world.task(&at.task).await;
+        assert_eq!(told.state, TaskState::Queued, "it repeats by itself; the newer Inform tells another key");
+        assert_eq!((queued.unanswered, told.unanswered), (1, 0), "but it was answered (P4)");
         let calls = at.world.next(&newer, Vec::new()).await.unwrap().calls;
         assert_eq!(calls.len(), 1);
         let sending = at.world.task(&at.task).await;

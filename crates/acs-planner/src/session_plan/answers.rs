@@ -46,14 +46,26 @@ impl Step<'_, '_> {
     /// whether the device was reset since: that decides, not the older answer. Reads repeat; what they told is kept.
     pub(super) fn absorb_evidence(&mut self, answer: &CallAnswer) {
         if let Some((task, attempt)) = self.attempt_named(answer) {
-            let open = self.tasks.get(&task).is_some_and(|task| awaits_outcome(task, &attempt));
-            if open {
-                self.attempt_answered(&task, attempt, None, answer);
-            }
-            return;
+            return self.attempt_proved(&task, attempt, answer);
         }
         if let CallOutcome::Response(CpeResponse::GetParameterValues(told)) = &answer.outcome {
             self.learn_values(&told.parameters, answer.at);
+        }
+    }
+
+    fn attempt_proved(&mut self, id: &TaskId, attempt: String, answer: &CallAnswer) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let Some(number) = task.attempts.iter().find(|a| a.id.as_str() == attempt).map(|a| a.number) else { return };
+        let (TaskState::Sending { attempt: now } | TaskState::Unknown { attempt: now }) = task.state else {
+            match answer.outcome {
+                CallOutcome::None(NoAnswer::NotSent) => life::not_sent(task, number),
+                CallOutcome::None(NoAnswer::Lost) => false,
+                CallOutcome::Response(_) | CallOutcome::Fault(_) => life::answered_late(task, number, answer.at),
+            };
+            return;
+        };
+        if now == number {
+            self.attempt_answered(id, attempt, None, answer);
         }
     }
 
@@ -401,17 +413,11 @@ impl Step<'_, '_> {
                     life::unanswered(task, attempt);
                 }
                 _ => {
-                    life::time_passed(task, self.input.at, self.settings);
+                    life::time_passed(task, self.input.now, self.settings);
                 }
             }
         }
     }
-}
-
-/// Whether nobody knows yet what became of this attempt, and nothing is decided about the task without it.
-fn awaits_outcome(task: &Task, id: &str) -> bool {
-    let (TaskState::Sending { attempt } | TaskState::Unknown { attempt }) = task.state else { return false };
-    task.attempts.iter().any(|a| a.number == attempt && a.id.as_str() == id)
 }
 
 /// What the rows of a table tell about an AddObject or DeleteObject whose outcome is unknown.

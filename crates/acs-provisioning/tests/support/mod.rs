@@ -43,6 +43,18 @@ pub struct World {
     stamps: AtomicU64,
 }
 
+/// A clock that is off.
+pub struct Skewed {
+    clock: Arc<ManualClock>,
+    micros: i64,
+}
+
+impl acs_provisioning::Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.clock.now().as_micros() + self.micros)
+    }
+}
+
 /// Connection requests that were asked for.
 pub struct Wakes {
     pub asked: Mutex<Vec<WakeRequest>>,
@@ -110,6 +122,11 @@ impl World {
     /// What a further process over the same stores works with.
     pub fn deps(&self) -> Dependencies {
         deps(&self.store, &self.log, &self.sessions, &self.wakes, &self.clock)
+    }
+
+    /// The clock of a host that is ahead by so many seconds.
+    pub fn skewed(&self, seconds: i64) -> Arc<Skewed> {
+        Arc::new(Skewed { clock: self.clock.clone(), micros: seconds * 1_000_000 })
     }
 
     pub fn now(&self) -> Timestamp {
