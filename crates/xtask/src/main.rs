@@ -25,7 +25,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Passes all tests; installs the tools they need and says what it does.
+    /// Passes all tests; installs and starts what they need, and says so.
     Test(test::Options),
     /// Kafka, Cassandra and Redis on loopback, for the tests.
     #[command(subcommand)]

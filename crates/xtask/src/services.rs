@@ -35,8 +35,10 @@ mod server;
 mod set;
 mod tls;
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -149,18 +151,19 @@ fn status(nodes: Nodes) -> Result<()> {
         println!("services: none up in {}", set.folder().display());
         return Ok(());
     }
+    let mut text = String::new();
     for name in names {
         let folder = set.server(&name);
         match server::running(&folder) {
-            Some(pid) => println!("{name:<18} up, process {pid}"),
-            None => println!("{name:<18} NOT RUNNING; its log: {}", server::log(&folder).display()),
+            Some(pid) => writeln!(text, "{name:<18} up, process {pid}")?,
+            None => writeln!(text, "{name:<18} NOT RUNNING; its log: {}", server::log(&folder).display())?,
         }
     }
-    println!();
+    text.push('\n');
     for (name, value) in variables(&set, &Cql::Cassandra) {
-        println!("{name}={value}");
+        writeln!(text, "{name}={value}")?;
     }
-    Ok(())
+    io::stdout().write_all(text.as_bytes()).context("the status could not be written")
 }
 
 /// Starts the servers that do not run; tells whether there were any. Each kind starts beside the others: all of them wait most of the time.
@@ -202,12 +205,12 @@ fn folder() -> Result<PathBuf> {
     let manifest = process::root().join("Cargo.toml");
     let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().context("the build folder")?;
     let folder = metadata.target_directory.join("services").into_std_path_buf();
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     Ok(folder)
 }
 
 /// Two commands at once would start everything twice: the second waits.
-fn lock(folder: &std::path::Path) -> Result<File> {
+fn lock(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
     if file.try_lock().is_err() {
