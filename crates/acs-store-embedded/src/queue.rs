@@ -21,6 +21,13 @@ const BATCH_MAX: usize = 1024;
 const BATCH_BYTES: usize = 4 << 20;
 /// Records that nobody waits for become durable with the next batch, or after this.
 const UNAWAITED_MAX: Duration = Duration::from_millis(20);
+/// How long a batch waits for more callers when they come in crowds: a sync costs more than anything else here, so it is
+/// shared by as many as come within this. Who comes alone never waits.
+const GATHER_MAX: Duration = Duration::from_millis(1);
+/// A batch with so many callers does not wait for more.
+const GATHER_ENOUGH: usize = 32;
+/// Callers come in crowds when the last batches had more than so many of them on average, in hundredths.
+const CROWD: usize = 150;
 
 /// What waits for the commit thread.
 pub(crate) struct Queue {
@@ -38,8 +45,22 @@ struct State {
     awaited_appends: usize,
     /// When the oldest append came that nobody waits for.
     unawaited_since: Option<Instant>,
-    sleeping: bool,
+    sleep: Sleep,
+    /// Callers in a batch, in hundredths: the average of the last ones, the latest weighing most.
+    crowd: usize,
     closed: bool,
+}
+
+/// What the commit thread sleeps for.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    /// It is at work.
+    #[default]
+    Awake,
+    /// Anything.
+    Idle,
+    /// More callers to share a sync with.
+    Gathering,
 }
 
 /// A job with the room it takes.
@@ -163,7 +184,14 @@ impl Queue {
             return Err(closed());
         }
         add(&mut state);
-        let wake = std::mem::take(&mut state.sleeping);
+        let wake = match state.sleep {
+            Sleep::Awake => false,
+            Sleep::Idle => true,
+            Sleep::Gathering => state.callers() >= GATHER_ENOUGH,
+        };
+        if wake {
+            state.sleep = Sleep::Awake;
+        }
         drop(state);
         if wake {
             self.wake.notify_one();
@@ -197,19 +225,32 @@ impl Queue {
     pub(crate) fn next(&self) -> Option<Taken> {
         let mut state = self.lock();
         while !state.has_work() && !state.closed {
-            state.sleeping = true;
+            state.sleep = Sleep::Idle;
             let due =
                 state.unawaited_since.map(|since| (since + UNAWAITED_MAX).saturating_duration_since(Instant::now()));
             state = match due {
                 Some(due) => self.wake.wait_timeout(state, due).unwrap_or_else(PoisonError::into_inner).0,
                 None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
-            state.sleeping = false;
+            state.sleep = Sleep::Awake;
         }
+        state = self.gather(state);
         if state.jobs.is_empty() && state.appends.is_empty() {
             return None;
         }
         Some(state.take())
+    }
+
+    /// Waits a moment for more callers if they come in crowds.
+    fn gather<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        if state.crowd <= CROWD || state.closed {
+            return state;
+        }
+        state.sleep = Sleep::Gathering;
+        let few = |state: &mut State| state.callers() < GATHER_ENOUGH && !state.closed;
+        state = self.wake.wait_timeout_while(state, GATHER_MAX, few).unwrap_or_else(PoisonError::into_inner).0;
+        state.sleep = Sleep::Awake;
+        state
     }
 
     /// Takes back what could not be written and nobody waits for, in front of what came since. A queue that is closed gives
@@ -241,7 +282,13 @@ impl State {
         !self.jobs.is_empty() || self.awaited_appends > 0 || self.unawaited_since.is_some_and(due)
     }
 
+    /// Who waits for an answer.
+    fn callers(&self) -> usize {
+        self.jobs.len() + self.awaited_appends
+    }
+
     fn take(&mut self) -> Taken {
+        self.crowd = (7 * self.crowd + 100 * self.callers()) / 8;
         let jobs = self.jobs.len().min(BATCH_MAX);
         let jobs = self.jobs.drain(..jobs).collect();
         let (mut appends, mut bytes) = (Vec::new(), 0);
@@ -342,6 +389,34 @@ mod tests {
         taken.appends.into_iter().for_each(|append| append.answer(Ok(())));
         assert!(futures::poll!(&mut late).is_pending());
         assert_eq!(queue.lock().appends.back().map(|a| a.records[0].len()), Some(HALF_A_MIB));
+    }
+
+    #[test]
+    fn a_crowd_shares_a_sync() {
+        let queue = Queue::new();
+        queue.push_job(false, None, |_| Ok(())).expect("the queue is open");
+        queue.lock().crowd = CROWD + 1;
+        let began = Instant::now();
+        assert_eq!(queue.next().map(|taken| taken.jobs.len()), Some(1));
+        assert!(began.elapsed() >= GATHER_MAX, "it waited for more");
+        queue.lock().crowd = CROWD + 1;
+        queue.close();
+        assert!(queue.next().is_none(), "a queue that is closed waits for nobody");
+    }
+
+    #[test]
+    fn crowds_are_noticed_and_forgotten() {
+        let mut state = State::default();
+        for callers in [4; 20] {
+            state.awaited_appends = callers;
+            state.take();
+        }
+        assert!(state.crowd > CROWD);
+        for callers in [1; 40] {
+            state.awaited_appends = callers;
+            state.take();
+        }
+        assert!(state.crowd <= CROWD);
     }
 
     #[tokio::test]
