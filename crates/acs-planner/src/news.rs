@@ -126,20 +126,25 @@ impl TreeNews {
         secret: bool,
         at: Timestamp,
     ) {
-        let Ok(parent) = ParameterPath::from_device(name.parent()) else { return };
-        if name.is_object() || parent.as_str().is_empty() {
+        let parent = name.parent();
+        if name.is_object() || parent.is_empty() {
             return;
         }
-        let parameters = &mut self.object(&parent).object.parameters;
-        match parameters.iter_mut().find(|p| p.name == name.leaf()) {
+        if !self.upsert.contains_key(parent) {
+            let Ok(parent) = ParameterPath::from_device(parent) else { return };
+            self.object(&parent);
+        }
+        let Some(object) = self.upsert.get_mut(parent) else { return };
+        let leaf = name.leaf();
+        let parameters = &mut object.object.parameters;
+        match parameters.iter_mut().find(|p| p.name == leaf) {
             Some(known) => {
                 known.writable = writable.or(known.writable);
                 known.value = value.or_else(|| known.value.take());
                 known.value_at = at;
             }
             None => {
-                let name = name.leaf().to_owned();
-                parameters.push(ParameterRecord { name, writable, value, value_at: at, secret });
+                parameters.push(ParameterRecord { name: leaf.to_owned(), writable, value, value_at: at, secret });
             }
         }
     }

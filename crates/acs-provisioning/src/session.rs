@@ -9,8 +9,8 @@ use acs_proto::{
 };
 use acs_store::{CommitOutcome, HolderGuard, ObjectsPatch, UpsertObject};
 use acs_types::{
-    DeviceId, EventId, FaultRecord, Holder, ObjectRecord, Partition, SessionOutcome, SessionRef, SessionStamp,
-    SummaryPatch, TaskState, Wanted,
+    DeviceId, EventId, FaultRecord, Holder, ModelKey, ModelNotes, ObjectRecord, Partition, SessionOutcome, SessionRef,
+    SessionStamp, SummaryPatch, TaskState, Wanted,
 };
 use cwmp_model::{FaultFacts, FaultSide, Timestamp};
 use fail::fail_point;
@@ -184,26 +184,21 @@ impl Inner {
         let device = &session.device;
         let evidence_only = then == Then::Evidence;
         fail_point!("provisioning::before_answers");
-        if !evidence_only {
-            // Of a session that lost the device they were kept before it was known to.
-            self.keep_faults(session, planned.faults).await?;
-        }
-        self.keep_tree(session, partition, planned.tree).await?;
-        if let (Some(notes), Some(summary)) = (planned.notes, &partition.summary) {
-            let model = entry.model(summary);
-            let mut kept = notes.clone();
-            if model.software_version.is_empty() {
-                // Nothing would tell when it does not hold any more (CWMP-223).
-                kept.unsupported_methods.clear();
-            }
-            self.store().put_model_notes(&model, kept).await.map_err(error::store)?;
-            entry.notes = Some(notes);
-        }
-        if !planned.summary.is_empty() {
+        // Of a session that lost the device they were kept before it was known to.
+        let faults = if evidence_only { Vec::new() } else { planned.faults };
+        let patch = (!planned.summary.is_empty()).then(|| {
             entry.news += 1;
-            let patch = summary_patch(planned.summary, session.stamp, entry.news);
-            self.store().patch_summary(device, patch).await.map_err(error::store)?;
-        }
+            summary_patch(planned.summary, session.stamp, entry.news)
+        });
+        let notes = planned.notes.zip(partition.summary.as_ref().map(|summary| entry.model(summary)));
+        // Side by side, so that one sync serves them all.
+        tokio::try_join!(
+            self.keep_faults(session, faults),
+            self.keep_tree(session, partition, planned.tree),
+            self.keep_notes(notes.as_ref()),
+            self.keep_summary(device, patch),
+        )?;
+        entry.notes = notes.map(|(notes, _)| notes).or(entry.notes.take());
         if planned.credential_proved {
             self.credential_proved(device).await?;
         }
@@ -239,6 +234,23 @@ impl Inner {
             records.push((EventId::derived(&base, &format!("fault {call}")), fault));
         }
         self.store().put_faults(records).await.map_err(error::store)
+    }
+
+    async fn keep_notes(&self, notes: Option<&(ModelNotes, ModelKey)>) -> Result<(), ServiceError> {
+        let Some((notes, model)) = notes else { return Ok(()) };
+        let mut kept = notes.clone();
+        if model.software_version.is_empty() {
+            // Nothing would tell when it does not hold any more (CWMP-223).
+            kept.unsupported_methods.clear();
+        }
+        self.store().put_model_notes(model, kept).await.map_err(error::store)
+    }
+
+    async fn keep_summary(&self, device: &DeviceId, patch: Option<SummaryPatch>) -> Result<(), ServiceError> {
+        match patch {
+            Some(patch) => self.store().patch_summary(device, patch).await.map_err(error::store),
+            None => Ok(()),
+        }
     }
 
     /// Keeps what was read. News of a session that is not the device's newest any more come late: they add to what is known,

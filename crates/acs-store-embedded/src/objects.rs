@@ -8,6 +8,9 @@ use crate::keys::{self, Space};
 use crate::transaction::Transaction;
 use crate::{Embedded, decode, engine_error};
 
+/// So many objects are read where the caller is: another thread costs more than they do.
+const FEW: usize = 32;
+
 #[async_trait]
 impl Objects for Embedded {
     async fn objects(&self, device: &DeviceId, within: &ParameterPath) -> Result<Vec<ObjectRecord>> {
@@ -15,12 +18,11 @@ impl Objects for Embedded {
             return Ok(Vec::new());
         }
         let prefix = keys::objects(device, within);
-        self.scan(move |store| {
-            let engine = store.engine()?;
-            let rows = engine.scan(Space::Objects, &prefix, None);
-            rows.map(|row| decode(&row.map_err(engine_error)?.1, store.seal())).collect()
-        })
-        .await
+        let few = self.objects_up_to(&prefix, FEW)?;
+        if few.len() < FEW {
+            return Ok(few);
+        }
+        self.scan(move |store| store.objects_up_to(&prefix, usize::MAX)).await
     }
 
     async fn object(&self, device: &DeviceId, path: &ParameterPath) -> Result<Option<ObjectRecord>> {
@@ -30,6 +32,14 @@ impl Objects for Embedded {
     async fn patch_objects(&self, device: &DeviceId, patch: ObjectsPatch) -> Result<()> {
         let device = device.clone();
         self.write(move |transaction| write(transaction, &device, patch)).await
+    }
+}
+
+impl Embedded {
+    fn objects_up_to(&self, prefix: &[u8], limit: usize) -> Result<Vec<ObjectRecord>> {
+        let engine = self.engine()?;
+        let rows = engine.scan(Space::Objects, prefix, None).take(limit);
+        rows.map(|row| decode(&row.map_err(engine_error)?.1, self.seal())).collect()
     }
 }
 

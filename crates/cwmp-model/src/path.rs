@@ -45,6 +45,12 @@ impl ParameterPath {
 
     /// Checks `text`, as operators and the ACS write it.
     pub fn new(text: &str) -> Result<Self, PathError> {
+        if text.len() <= Self::CHARS_MAX && is_plain(text) {
+            return match text.starts_with('.') || text.contains("..") {
+                true => Err(PathError::EmptySegment { text: text.to_owned() }),
+                false => Ok(Self(text.into())),
+            };
+        }
         if let Some(found) = text.chars().find(|c| c.is_control() || c.is_whitespace()) {
             return Err(PathError::Character { found });
         }
@@ -60,6 +66,9 @@ impl ParameterPath {
 
     /// Takes `text` as a device sent it: only what could harm us is refused.
     pub fn from_device(text: &str) -> Result<Self, PathError> {
+        if text.len() <= Self::CHARS_MAX && is_plain(text) {
+            return Ok(Self(text.into()));
+        }
         let text = text.trim();
         let chars = text.chars().count();
         if chars > Self::CHARS_MAX {
@@ -185,6 +194,11 @@ impl fmt::Debug for ParameterPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.0, f)
     }
+}
+
+/// Whether `text` is of visible ASCII characters alone, as nearly every name is: then bytes are characters.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Whether a segment is an instance number.

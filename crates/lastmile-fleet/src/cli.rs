@@ -134,8 +134,13 @@ pub(crate) struct LoadArguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Model {
+    /// A gateway with InternetGatewayDevice:1
     Tr098,
+    /// A gateway with Device:2
     Tr181,
+    /// A bridge at the end of a fibre with Device:2, some 300 parameters
+    Ont,
+    /// The two gateways in turn
     Mix,
 }
 
@@ -157,6 +162,7 @@ impl FleetArguments {
             model: match self.model {
                 Model::Tr098 => ModelMix::Tr098,
                 Model::Tr181 => ModelMix::Tr181,
+                Model::Ont => ModelMix::Ont,
                 Model::Mix => ModelMix::Both,
             },
             seed: self.seed,

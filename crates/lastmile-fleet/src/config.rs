@@ -94,6 +94,7 @@ impl FleetConfig {
         match self.model {
             ModelMix::Tr098 => Gateway::Tr098,
             ModelMix::Tr181 => Gateway::Tr181,
+            ModelMix::Ont => Gateway::Ont,
             ModelMix::Both if index.is_multiple_of(2) => Gateway::Tr098,
             ModelMix::Both => Gateway::Tr181,
         }
@@ -136,7 +137,9 @@ pub enum ModelMix {
     Tr098,
     /// All TR-181.
     Tr181,
-    /// In turn.
+    /// All ONTs.
+    Ont,
+    /// Gateways of TR-098 and TR-181 in turn.
     Both,
 }
 

@@ -121,7 +121,7 @@ pub(crate) struct Ended {
 pub(crate) const fn namespace(gateway: Gateway) -> CwmpNamespace {
     match gateway {
         Gateway::Tr098 => CwmpNamespace::V1_0,
-        Gateway::Tr181 => CwmpNamespace::V1_2,
+        Gateway::Tr181 | Gateway::Ont => CwmpNamespace::V1_2,
     }
 }
 

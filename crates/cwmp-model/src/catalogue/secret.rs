@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::{Catalogue, EntryKind, ItemType, Root};
@@ -30,8 +29,9 @@ const OPEN_NAMES: [&str; 19] = [
     "passwordrequired",
 ];
 
-/// The last names of all parameters that the catalogue calls secret: most names are told by it without looking them up.
-static SECRET_LEAVES: LazyLock<HashSet<&str>> = LazyLock::new(secret_leaves);
+/// The last names without such a word of the parameters that the catalogue calls secret: a handful, so that most names are
+/// told without looking them up.
+static SECRET_LEAVES: LazyLock<Vec<&str>> = LazyLock::new(secret_leaves);
 
 /// Ends of such names that count or number something.
 const OPEN_ENDS: [&str; 2] = ["numberofentries", "index"];
@@ -43,11 +43,12 @@ pub fn is_secret_name(path: &ParameterPath) -> bool {
     if path.is_object() {
         return false;
     }
-    let leaf = path.leaf().to_ascii_lowercase();
-    let has_word = SECRET_WORDS.iter().any(|word| leaf.contains(word));
-    if !has_word && !SECRET_LEAVES.contains(path.leaf()) {
+    let leaf = path.leaf();
+    let has_word = has_secret_word(leaf);
+    if !has_word && !SECRET_LEAVES.contains(&leaf) {
         return false;
     }
+    let leaf = leaf.to_ascii_lowercase();
     let is_open = OPEN_NAMES.contains(&leaf.as_str()) || OPEN_ENDS.iter().any(|end| leaf.ends_with(end));
     match Catalogue::find(path) {
         Some(entry) if entry.is_secret() => true,
@@ -56,12 +57,26 @@ pub fn is_secret_name(path: &ParameterPath) -> bool {
     }
 }
 
-fn secret_leaves() -> HashSet<&'static str> {
+fn has_secret_word(leaf: &str) -> bool {
+    let bytes = leaf.as_bytes();
+    let begins_at = |at: usize, word: &str| {
+        bytes.get(at..at + word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    // Few letters begin one of the words.
+    let starts = (0..bytes.len()).filter(|at| matches!(bytes[*at] | 0x20, b'p' | b's' | b'k'));
+    starts.into_iter().any(|at| SECRET_WORDS.iter().any(|word| begins_at(at, word)))
+}
+
+fn secret_leaves() -> Vec<&'static str> {
     let entries = Root::ALL.into_iter().flat_map(|root| Catalogue::get(root).entries());
-    entries
+    let mut leaves: Vec<&str> = entries
         .filter(|entry| entry.kind() == EntryKind::Parameter && entry.is_secret())
         .map(|entry| entry.leaf())
-        .collect()
+        .filter(|leaf| !has_secret_word(leaf))
+        .collect();
+    leaves.sort_unstable();
+    leaves.dedup();
+    leaves
 }
 
 const fn holds_text(item_type: Option<ItemType>) -> bool {
@@ -124,6 +139,11 @@ mod tests {
         ] {
             assert!(!is_secret(name), "{name}");
         }
+    }
+
+    #[test]
+    fn the_secrets_without_a_telling_word_are_few() {
+        assert!(SECRET_LEAVES.len() < 24, "each name is compared with all of them: {SECRET_LEAVES:?}");
     }
 
     #[test]

@@ -75,6 +75,32 @@ const TR181: &[(&str, u32)] = &[
     ("DNS.Client.Server.", 2),
 ];
 
+/// Objects of the ONT: a TR-181 bridge without routing and WiFi, some 300 parameters.
+const ONT: &[(&str, u32)] = &[
+    ("", 0),
+    ("DeviceInfo.", 0),
+    ("DeviceInfo.MemoryStatus.", 0),
+    ("DeviceInfo.ProcessStatus.", 0),
+    ("DeviceInfo.VendorConfigFile.", 1),
+    ("DeviceInfo.FirmwareImage.", 2),
+    ("ManagementServer.", 0),
+    ("Time.", 0),
+    ("Optical.", 0),
+    ("Optical.Interface.", 1),
+    ("Optical.Interface.1.Stats.", 0),
+    ("Ethernet.", 0),
+    ("Ethernet.Interface.", 2),
+    ("Ethernet.Interface.1.Stats.", 0),
+    ("Bridging.", 0),
+    ("Bridging.Bridge.", 1),
+    ("Bridging.Bridge.1.Port.", 2),
+    ("IP.", 0),
+    ("IP.Interface.", 1),
+    ("IP.Interface.1.IPv4Address.", 1),
+    ("DNS.", 0),
+    ("DNS.Client.", 0),
+];
+
 /// Values that make a tree a gateway in service. Names that a tree does not have are passed over.
 const VALUES: &[(&str, &str)] = &[
     ("DeviceSummary", "InternetGatewayDevice:1.14[](Baseline:1, EthernetLAN:1, WiFiLAN:2, Time:1)"),
@@ -115,6 +141,7 @@ pub(super) fn build(gateway: Gateway) -> ParameterTree {
     let objects = match gateway {
         Gateway::Tr098 => TR098,
         Gateway::Tr181 => TR181,
+        Gateway::Ont => ONT,
     };
     let mut tree = ParameterTree::new();
     for (below_root, rows) in objects {
@@ -197,7 +224,7 @@ mod tests {
 
     #[test]
     fn trees_have_the_size_of_real_gateways() {
-        for gateway in [Gateway::Tr098, Gateway::Tr181] {
+        for gateway in Gateway::ALL {
             let tree = gateway.factory_tree();
             let count = tree.parameters_within(&ParameterPath::root()).count();
             assert!((250..700).contains(&count), "{gateway:?} has {count} parameters");
@@ -210,6 +237,7 @@ mod tests {
         for (gateway, names) in [
             (Gateway::Tr098, ["DeviceSummary", "DeviceInfo.SpecVersion", "ManagementServer.ParameterKey"]),
             (Gateway::Tr181, ["RootDataModelVersion", "DeviceInfo.HardwareVersion", "ManagementServer.ParameterKey"]),
+            (Gateway::Ont, ["RootDataModelVersion", "DeviceInfo.HardwareVersion", "ManagementServer.ParameterKey"]),
         ] {
             for name in names {
                 let path = path(gateway.root(), name);
@@ -220,7 +248,7 @@ mod tests {
 
     #[test]
     fn every_value_is_one_the_model_allows() {
-        for gateway in [Gateway::Tr098, Gateway::Tr181] {
+        for gateway in Gateway::ALL {
             for (name, parameter) in gateway.factory_tree().parameters_within(&ParameterPath::root()) {
                 let value = parameter.value.as_ref().expect("every parameter has a value");
                 assert_eq!(value.check(), Ok(()), "{name}");

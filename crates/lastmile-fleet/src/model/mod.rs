@@ -13,21 +13,26 @@ use cwmp_model::{
     TreeError, Value, is_secret_name,
 };
 
-/// Which gateway a device is.
+/// Which kind of device it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Gateway {
     /// `InternetGatewayDevice:1` (TR-098).
     Tr098,
     /// `Device:2` (TR-181).
     Tr181,
+    /// A bridge at the end of a fibre, `Device:2`, too: the smaller tree.
+    Ont,
 }
 
 impl Gateway {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Tr098, Self::Tr181, Self::Ont];
+
     /// Its root object.
     pub const fn root(self) -> Root {
         match self {
             Self::Tr098 => Root::InternetGatewayDevice,
-            Self::Tr181 => Root::Device,
+            Self::Tr181 | Self::Ont => Root::Device,
         }
     }
 
@@ -36,6 +41,7 @@ impl Gateway {
         match self {
             Self::Tr098 => "Gateway098",
             Self::Tr181 => "Gateway181",
+            Self::Ont => "Ont181",
         }
     }
 
@@ -43,9 +49,11 @@ impl Gateway {
     pub fn factory_tree(self) -> &'static Arc<ParameterTree> {
         static TR098: LazyLock<Arc<ParameterTree>> = LazyLock::new(|| Arc::new(gateway::build(Gateway::Tr098)));
         static TR181: LazyLock<Arc<ParameterTree>> = LazyLock::new(|| Arc::new(gateway::build(Gateway::Tr181)));
+        static ONT: LazyLock<Arc<ParameterTree>> = LazyLock::new(|| Arc::new(gateway::build(Gateway::Ont)));
         match self {
             Self::Tr098 => &TR098,
             Self::Tr181 => &TR181,
+            Self::Ont => &ONT,
         }
     }
 }

@@ -18,11 +18,21 @@ const DEVICES: usize = 300;
 const AT_ONCE: usize = 8;
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// A device of 300 parameters, and one of more.
 pub(crate) fn measure(runtime: &Runtime, folder: &Path) -> Value {
-    let server = Server::product(runtime, &folder.join("first-contact"), None, &["--first-contact", "discover"]);
+    json!({
+        "ont": measure_kind(runtime, folder, Gateway::Ont, ModelMix::Ont),
+        "gateway": measure_kind(runtime, folder, Gateway::Tr181, ModelMix::Tr181),
+    })
+}
+
+fn measure_kind(runtime: &Runtime, folder: &Path, kind: Gateway, model: ModelMix) -> Value {
+    let data = folder.join(format!("first-contact-{}", kind.product_class()));
+    let server = Server::product(runtime, &data, None, &["--first-contact", "discover"]);
+    let parameters = kind.factory_tree().parameters_within(&ParameterPath::root()).count();
     let before = server.cpu_when_settled();
     let seen = Arc::new(Mutex::new(Vec::<SessionReport>::new()));
-    let parameters = runtime.block_on(all_devices(&server, &seen));
+    runtime.block_on(all_devices(&server, model, &seen));
     let cpu = per(server.cpu_when_settled() - before, DEVICES as u32);
     let reports = seen.lock().expect("no observer panicked");
     assert!(reports.iter().all(|report| report.failure.is_none()), "every session ends well");
@@ -35,11 +45,11 @@ pub(crate) fn measure(runtime: &Runtime, folder: &Path) -> Value {
     json!({"devices": DEVICES, "parameters": parameters, "posts": typical, "posts_max": most, "cpu_micros": cpu})
 }
 
-/// Every device once, a few at a time; says how many parameters each has.
-async fn all_devices(server: &Server, seen: &Arc<Mutex<Vec<SessionReport>>>) -> usize {
+/// Every device once, a few at a time.
+async fn all_devices(server: &Server, model: ModelMix, seen: &Arc<Mutex<Vec<SessionReport>>>) {
     let config = FleetConfig {
         devices: DEVICES,
-        model: ModelMix::Tr181,
+        model,
         first_contact: FirstContact::Triggered,
         periodic: Duration::ZERO,
         ledger_lines_max: 0,
@@ -68,7 +78,5 @@ async fn all_devices(server: &Server, seen: &Arc<Mutex<Vec<SessionReport>>>) -> 
         }
         sessions = now;
     }
-    let parameters = Gateway::Tr181.factory_tree().parameters_within(&ParameterPath::root()).count();
     fleet.shutdown(Duration::from_secs(1)).await;
-    parameters
 }

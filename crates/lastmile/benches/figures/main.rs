@@ -1,6 +1,6 @@
 //! The figures of the product, all from one run: what a session, a first contact, a wake-up and a restart cost.
 //!
-//! `cargo bench -p lastmile --bench figures [-- SESSIONS]`
+//! `cargo bench -p lastmile --bench figures [-- SESSIONS] [NAMES]`, names as in the file it writes: `first_contact`, `wake_up` …
 //!
 //! `lastmile dev --fleet 0` runs as a process of its own on a data folder under `target`, and so does the bare stub that its
 //! sessions are measured against; both are driven by the same client, in turn, round by round. CPU is user and system time
@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
 
 use crate::machine::{Machine, median};
@@ -38,30 +38,31 @@ fn main() {
 }
 
 fn measure() {
-    let sessions = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(4_000);
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let sessions = arguments.iter().find_map(|arg| arg.parse().ok()).unwrap_or(4_000);
+    let chosen: Vec<&String> = arguments.iter().filter(|arg| arg.parse::<u32>().is_err()).collect();
+    let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|chosen| *chosen == name);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder under target");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let machine = Machine::look(folder.path());
     println!("{machine}");
     write_identity(folder.path());
-    let plain = idle_sessions(&runtime, folder.path(), false, sessions);
-    let tls = idle_sessions(&runtime, folder.path(), true, sessions);
-    let decode = decode_micros();
-    println!("Decode of an Inform of {} bytes: {decode:.1} us", stub::inform().len());
-    let first_contact = first_contact::measure(&runtime, folder.path());
-    let wake_up = wake_up::measure(&runtime, folder.path());
-    let restart = restart::measure(&runtime, folder.path());
-    let figures = json!({
-        "machine": machine.to_json(),
-        "idle_sessions": plain,
-        "idle_sessions_tls13": tls,
-        "decode_micros": decode,
-        "first_contact": first_contact,
-        "wake_up": wake_up,
-        "restart": restart,
-    });
+    let mut figures = Map::new();
+    figures.insert("machine".to_owned(), machine.to_json());
+    let (runtime, folder) = (&runtime, folder.path());
+    let figure: [(&str, &dyn Fn() -> Value); 6] = [
+        ("idle_sessions", &|| idle_sessions(runtime, folder, false, sessions)),
+        ("idle_sessions_tls13", &|| idle_sessions(runtime, folder, true, sessions)),
+        ("decode_micros", &decode_micros),
+        ("first_contact", &|| first_contact::measure(runtime, folder)),
+        ("wake_up", &|| wake_up::measure(runtime, folder)),
+        ("restart", &|| restart::measure(runtime, folder)),
+    ];
+    for (name, measure) in figure.into_iter().filter(|(name, _)| wanted(name)) {
+        figures.insert(name.to_owned(), measure());
+    }
     let file = target().join("figures.json");
-    std::fs::write(&file, format!("{figures:#}\n")).expect("the figures are written");
+    std::fs::write(&file, format!("{:#}\n", Value::Object(figures))).expect("the figures are written");
     println!("All figures: {}", file.display());
 }
 
@@ -104,7 +105,7 @@ fn idle_sessions(runtime: &Runtime, folder: &Path, tls: bool, sessions: u32) -> 
 }
 
 /// What reading an Inform costs, alone.
-fn decode_micros() -> f64 {
+fn decode_micros() -> Value {
     const TIMES: u32 = 2_000;
     let body = stub::inform().into_bytes();
     let limits = cwmp_codec::Limits::default();
@@ -116,7 +117,9 @@ fn decode_micros() -> f64 {
         }
         per(began.elapsed(), TIMES)
     };
-    median((0..15).map(round))
+    let decode = median((0..15).map(round));
+    println!("Decode of an Inform of {} bytes: {decode:.1} us", body.len());
+    json!(decode)
 }
 
 /// Microseconds for each of `count`.
