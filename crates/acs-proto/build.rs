@@ -1,5 +1,7 @@
 //! Compiles `/proto` into Rust with protox: no protoc binary is needed.
 
+use prost::Message as _;
+
 const PROTO_ROOT: &str = "../../proto";
 const PROTO_FILES: [&str; 7] = [
     "lastmile/v1/cwmp.proto",
@@ -27,6 +29,8 @@ const SECRET_MESSAGES: [&str; 9] = [
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={PROTO_ROOT}");
     let descriptors = protox::compile(PROTO_FILES, [PROTO_ROOT])?;
+    let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("lastmile.v1.binpb"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .bytes(".lastmile.v1.StorePart")
         .skip_debug(SECRET_MESSAGES)

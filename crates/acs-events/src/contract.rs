@@ -364,7 +364,7 @@ impl Given {
     }
 
     /// What nobody did before.
-    fn new(&self) -> impl Iterator<Item = &LoggedEvent> {
+    fn undone(&self) -> impl Iterator<Item = &LoggedEvent> {
         self.events.iter().filter(|event| event.position > self.share[&event.partition].done)
     }
 }
@@ -396,10 +396,10 @@ pub async fn what_is_committed_is_not_delivered_again(bench: &impl ConsumerBench
     drop(consumer);
     bench.sink().append(works(21..=30)).await.unwrap();
     let (mut consumer, mut next) = (bench.consumer().await, Given::default());
-    while next.new().count() < 10 {
+    while next.undone().count() < 10 {
         next.add(within(consumer.next(100, PATIENCE)).await.unwrap());
     }
-    let new: BTreeSet<_> = next.new().map(|event| event.record.event_id).collect();
+    let new: BTreeSet<_> = next.undone().map(|event| event.record.event_id).collect();
     assert_eq!(new, ids(&works(21..=30)), "more may come again, but as done");
     for (partition, cursor) in given.cursors(0) {
         assert_eq!(next.share[&partition].done, cursor.done, "{partition}: told how far the last one came");

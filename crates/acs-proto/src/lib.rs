@@ -29,6 +29,9 @@ pub mod v1 {
     tonic::include_proto!("lastmile.v1");
 }
 
+/// `/proto/lastmile/v1` as a compiled `FileDescriptorSet`, for the JSON form of messages.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lastmile.v1.binpb"));
+
 pub use connection_requests::{ConnectionRequests, WakeOutcome, WakeRequest};
 pub use error::{ErrorClass, ServiceError};
 pub use file_server::{FileContent, FileServer, NewFile, SignedUrl};
