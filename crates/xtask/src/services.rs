@@ -135,10 +135,8 @@ pub(crate) fn down(nodes: Nodes) -> Result<()> {
     let folder = folder()?;
     let _lock = lock(&folder)?;
     let set = Set::open(&folder, nodes)?;
-    let mut ended = 0;
-    for name in set.servers() {
-        ended += u32::from(server::stop(&set.server(&name))?);
-    }
+    let folders: Vec<PathBuf> = set.servers().iter().map(|name| set.server(name)).collect();
+    let ended = server::stop(&folders)?;
     set.remove()?;
     println!("services: {ended} ended");
     Ok(())

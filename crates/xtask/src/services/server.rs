@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a server may take until it serves; a busy machine takes several times the usual ten seconds.
@@ -56,18 +56,20 @@ pub(super) fn start(servers: Vec<Server>) -> Result<bool> {
     Ok(any)
 }
 
-/// Ends a server, hard: its data go with it. Tells whether it ran.
-pub(super) fn stop(folder: &Path) -> Result<bool> {
-    let Some(pid) = running(folder) else { return Ok(false) };
-    kill_process(pid, Signal::KILL).with_context(|| format!("cannot end process {pid} of {}", folder.display()))?;
+/// Ends servers, hard: their data go with them. Returns how many ran.
+pub(super) fn stop(folders: &[PathBuf]) -> Result<usize> {
+    let running_ones = || folders.iter().filter_map(|folder| Some((folder, running(folder)?)));
+    let mut ended = 0;
+    for (folder, pid) in running_ones() {
+        kill_process(pid, Signal::KILL).with_context(|| format!("cannot end process {pid} of {}", folder.display()))?;
+        ended += 1;
+    }
     let begin = Instant::now();
-    while running(folder).is_some() {
-        if begin.elapsed() > END {
-            bail!("process {pid} of {} does not end", folder.display());
-        }
+    while let Some((folder, pid)) = running_ones().next() {
+        ensure!(begin.elapsed() < END, "process {pid} of {} does not end", folder.display());
         thread::sleep(LOOK);
     }
-    Ok(true)
+    Ok(ended)
 }
 
 /// The process of the server in `folder`, if it runs and is ours.
@@ -121,7 +123,7 @@ fn wait(server: &Server, mut child: Option<Child>, begin: Instant) -> Result<()>
             break;
         }
         if begin.elapsed() > START {
-            stop(&server.folder)?;
+            stop(std::slice::from_ref(&server.folder))?;
             bail!("{} does not serve after {} s; {}", server.name, START.as_secs(), told(&log));
         }
         thread::sleep(LOOK);
@@ -171,9 +173,10 @@ mod tests {
         let pid = running(folder.path()).expect("it runs");
         assert!(!start(vec![sleeper(folder.path(), script)]).unwrap(), "it runs already");
         assert_eq!(running(folder.path()), Some(pid));
-        assert!(stop(folder.path()).unwrap());
+        let folders = [folder.path().to_owned()];
+        assert_eq!(stop(&folders).unwrap(), 1);
         assert_eq!(running(folder.path()), None);
-        assert!(!stop(folder.path()).unwrap(), "it ran no more");
+        assert_eq!(stop(&folders).unwrap(), 0, "it ran no more");
     }
 
     #[test]
@@ -189,7 +192,7 @@ mod tests {
         let mut stranger = Command::new("sleep").arg("60").spawn().unwrap();
         fs::write(folder.path().join("pid"), stranger.id().to_string()).unwrap();
         assert_eq!(running(folder.path()), None);
-        assert!(!stop(folder.path()).unwrap());
+        assert_eq!(stop(&[folder.path().to_owned()]).unwrap(), 0);
         assert!(stranger.try_wait().unwrap().is_none(), "it still runs");
         stranger.kill().unwrap();
         stranger.wait().unwrap();
