@@ -122,9 +122,14 @@ pub(crate) fn up(nodes: Nodes, cql: &Cql) -> Result<Up> {
     let folder = folder()?;
     let _lock = lock(&folder)?;
     let set = Set::open(&folder, nodes)?;
-    let is_new = !set.servers().iter().any(|name| server::running(&set.server(name)).is_some());
+    let is_new = !folders(&set).iter().any(|folder| server::running(folder).is_some());
     set.create()?;
-    if !start(&set, cql)? {
+    let started = start(&set, cql);
+    if started.is_err() && is_new {
+        // Half a set is of no use; the logs stay.
+        server::stop(&folders(&set))?;
+    }
+    if !started? {
         println!("services: already up ({})", set.folder().display());
     }
     Ok(Up { is_new, variables: variables(&set, cql) })
@@ -135,8 +140,7 @@ pub(crate) fn down(nodes: Nodes) -> Result<()> {
     let folder = folder()?;
     let _lock = lock(&folder)?;
     let set = Set::open(&folder, nodes)?;
-    let folders: Vec<PathBuf> = set.servers().iter().map(|name| set.server(name)).collect();
-    let ended = server::stop(&folders)?;
+    let ended = server::stop(&folders(&set))?;
     set.remove()?;
     println!("services: {ended} ended");
     Ok(())
@@ -164,7 +168,8 @@ fn status(nodes: Nodes) -> Result<()> {
     io::stdout().write_all(text.as_bytes()).context("the status could not be written")
 }
 
-/// Starts the servers that do not run; tells whether there were any. Each kind starts beside the others: all of them wait most of the time.
+/// Starts the servers that do not run; tells whether there were any. Each kind starts beside the others: all of them
+/// wait most of the time.
 fn start(set: &Set, cql: &Cql) -> Result<bool> {
     let tools = packages::install(&set.kept().join("jars"), matches!(cql, Cql::Cassandra))?;
     tls::write(&set.folder().join("tls"))?;
@@ -181,6 +186,11 @@ fn start(set: &Set, cql: &Cql) -> Result<bool> {
         let (kafka, redis) = (join(kafka)?, join(redis)?);
         Ok(kafka || redis || cassandra)
     })
+}
+
+/// Of each server that was ever started.
+fn folders(set: &Set) -> Vec<PathBuf> {
+    set.servers().iter().map(|name| set.server(name)).collect()
 }
 
 fn variables(set: &Set, cql: &Cql) -> Vec<Variable> {

@@ -42,12 +42,14 @@ impl Ports {
         choose(&usual(nodes), is_free).map(Self)
     }
 
-    /// Those of a set that exists.
-    pub(super) fn read(file: &Path) -> Result<Self> {
+    /// Those of a set that exists; for uses that it did not know, new ones.
+    pub(super) fn read(file: &Path, nodes: Nodes) -> Result<Self> {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        serde_json::from_str(&text)
-            .map(Self)
-            .with_context(|| format!("{} is damaged: remove its folder", file.display()))
+        let known: BTreeMap<String, u16> = serde_json::from_str(&text)
+            .with_context(|| format!("{} is damaged: end the processes of its folder and remove it", file.display()))?;
+        let mut ports = Self::choose(nodes)?;
+        ports.0.extend(known);
+        Ok(ports)
     }
 
     pub(super) fn write(&self, file: &Path) -> Result<()> {
@@ -135,8 +137,12 @@ mod tests {
         let file = folder.path().join("ports.json");
         let ports = Ports::choose(Nodes::Three).unwrap();
         ports.write(&file).unwrap();
-        assert_eq!(Ports::read(&file).unwrap().0, ports.0);
+        assert_eq!(Ports::read(&file, Nodes::Three).unwrap().0, ports.0);
+        fs::write(&file, "{\"redis\": 17777}").unwrap();
+        let read = Ports::read(&file, Nodes::One).unwrap();
+        assert_eq!(read.get("redis"), 17_777);
+        assert!(read.get("kafka-1-tls") > 0, "a use from after the file was written");
         fs::write(&file, "{").unwrap();
-        assert!(Ports::read(&file).is_err());
+        assert!(Ports::read(&file, Nodes::One).is_err());
     }
 }

@@ -27,7 +27,7 @@ impl Set {
     pub(super) fn open(services: &Path, nodes: Nodes) -> Result<Self> {
         let folder = services.join(format!("nodes-{}", nodes.count()));
         let exists = !servers(&folder).is_empty();
-        let ports = if exists { Ports::read(&folder.join(PORTS))? } else { Ports::choose(nodes)? };
+        let ports = if exists { Ports::read(&folder.join(PORTS), nodes)? } else { Ports::choose(nodes)? };
         Ok(Self { nodes, kept: services.to_owned(), folder, ports })
     }
 

@@ -5,9 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
-};
+use rcgen::ExtendedKeyUsagePurpose::{self, ClientAuth, ServerAuth};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
 
 use super::Variable;
 
@@ -36,8 +35,9 @@ pub(super) fn write(folder: &Path) -> Result<()> {
     let authority = params.self_signed(&key)?.pem();
     let issuer = Issuer::new(params, key);
 
-    let (server, server_key) = signed("localhost", ExtendedKeyUsagePurpose::ServerAuth, &issuer)?;
-    let (client, client_key) = signed("lastmile-test", ExtendedKeyUsagePurpose::ClientAuth, &issuer)?;
+    // The servers are clients of each other.
+    let (server, server_key) = signed("localhost", vec![ServerAuth, ClientAuth], &issuer)?;
+    let (client, client_key) = signed("lastmile-test", vec![ClientAuth], &issuer)?;
     let files = [
         (SERVER, &server),
         (SERVER_KEY, &server_key),
@@ -63,14 +63,12 @@ pub(super) fn variables(folder: &Path) -> Vec<Variable> {
 }
 
 /// A certificate for `name` and each loopback address in use, and its key.
-fn signed(name: &str, usage: ExtendedKeyUsagePurpose, issuer: &Issuer<'_, KeyPair>) -> Result<(String, String)> {
+fn signed(name: &str, usages: Vec<ExtendedKeyUsagePurpose>, issuer: &Issuer<'_, KeyPair>) -> Result<(String, String)> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(vec![name.to_owned()])?;
     let hosts = (1..=3).map(|host| SanType::IpAddress(IpAddr::V4(Ipv4Addr::new(127, 0, 0, host))));
     params.subject_alt_names.extend(hosts);
-    // The servers are clients of each other.
-    params.extended_key_usages = vec![usage, ExtendedKeyUsagePurpose::ClientAuth];
-    params.extended_key_usages.dedup();
+    params.extended_key_usages = usages;
     params.distinguished_name.push(rcgen::DnType::CommonName, name);
     Ok((params.signed_by(&key, issuer)?.pem(), key.serialize_pem()))
 }
