@@ -6,7 +6,7 @@ use acs_store::{CachedSession, Error, ReplayWindow, Result, SessionCache, check_
 use acs_types::{DeviceId, SessionId, SessionStamp};
 use async_trait::async_trait;
 use futures::future::{join_all, try_join};
-use redis::{FromRedisValue, RedisResult};
+use redis::RedisResult;
 
 use crate::breaker::Breaker;
 use crate::config::{ConfigError, Lives, RedisConfig};
@@ -63,46 +63,28 @@ impl RedisSessionCache {
         &[]
     }
 
-    /// A session that is there; perhaps with a new snapshot. `T` is what the script gives.
-    async fn touch<T: Touched + FromRedisValue>(
+    /// The fields of a session that is there, as its script gives them; perhaps with a new snapshot. Touches its device, too,
+    /// when it is time.
+    async fn touch(
         &self,
         connection: &mut Connection,
         session: &SessionId,
         snapshot: Option<&[u8]>,
-    ) -> RedisResult<Option<T>> {
+    ) -> RedisResult<Option<Vec<Vec<u8>>>> {
         let (id, life) = (session.to_string(), millis(self.lives.session));
         let mut arguments = vec![id.as_bytes(), life.as_bytes()];
         arguments.extend(snapshot);
-        let found: Option<T> = lua::SESSION_TOUCH.run(connection, &self.keys.session(session), &arguments).await?;
-        let device = found.as_ref().and_then(T::device_to_touch).and_then(|device| device.parse().ok());
-        if let Some(device) = device {
+        let found: Option<Vec<Vec<u8>>> =
+            lua::SESSION_TOUCH.run(connection, &self.keys.session(session), &arguments).await?;
+        if let Some([touched, device, ..]) = found.as_deref()
+            && touched == b"1"
+            && let Ok(device) = read("device id", device)
+        {
             let [current, _] = self.keys.device(&device);
             let arguments = [id.as_bytes(), life.as_bytes()];
             lua::DEVICE_TOUCH.run::<()>(connection, &[current], &arguments).await?;
         }
         Ok(found)
-    }
-}
-
-/// `1` if the device is to be touched, then the device.
-type Put = (String, String);
-/// The same, then stamp, front-end, snapshot.
-type Found = (String, String, i64, String, Vec<u8>);
-
-/// What says which device is to be touched, if any.
-trait Touched {
-    fn device_to_touch(&self) -> Option<&str>;
-}
-
-impl Touched for Put {
-    fn device_to_touch(&self) -> Option<&str> {
-        (self.0 == "1").then_some(&self.1)
-    }
-}
-
-impl Touched for Found {
-    fn device_to_touch(&self) -> Option<&str> {
-        (self.0 == "1").then_some(&self.1)
     }
 }
 
@@ -119,7 +101,7 @@ impl SessionCache for RedisSessionCache {
         let of_session = [id, device, stamp, front_end, self.kept(&session.snapshot), session_life];
         let device_keys = self.keys.device(&session.device);
         let session_keys = self.keys.session(&session.session);
-        let before: Option<String> = self
+        let before: Option<Vec<u8>> = self
             .gate
             .call("begin", |mut connection| async move {
                 let mut other = connection.clone();
@@ -135,21 +117,23 @@ impl SessionCache for RedisSessionCache {
         let snapshot = self.kept(&snapshot);
         self.gate
             .call("put_snapshot", |mut connection| async move {
-                self.touch::<Put>(&mut connection, session, Some(snapshot)).await.map(|_| ())
+                self.touch(&mut connection, session, Some(snapshot)).await.map(|_| ())
             })
             .await
     }
 
     async fn session(&self, session: &SessionId) -> Result<Option<CachedSession>> {
-        let found: Option<Found> = self
+        let found = self
             .gate
-            .call("session", |mut connection| async move { self.touch::<Found>(&mut connection, session, None).await })
+            .call("session", |mut connection| async move { self.touch(&mut connection, session, None).await })
             .await?;
-        let Some((_, device, stamp, front_end, snapshot)) = found else { return Ok(None) };
+        let Some(found) = found else { return Ok(None) };
+        let [_, device, stamp, front_end, snapshot] = <[_; 5]>::try_from(found)
+            .map_err(|found| Error::Corrupt(format!("a session in redis has {} fields", found.len())))?;
         Ok(Some(CachedSession {
             session: *session,
             device: read("device id", &device)?,
-            stamp: SessionStamp::from_micros(stamp),
+            stamp: SessionStamp::from_micros(read("stamp", &stamp)?),
             front_end: read("front-end", &front_end)?,
             snapshot,
         }))
@@ -157,7 +141,7 @@ impl SessionCache for RedisSessionCache {
 
     async fn current(&self, device: &DeviceId) -> Result<Option<SessionId>> {
         let [current, _] = self.keys.device(device);
-        let current: Option<String> = self
+        let current: Option<Vec<u8>> = self
             .gate
             .call("current", |mut connection| async move {
                 redis::cmd("GET").arg(current).query_async(&mut connection).await
@@ -168,13 +152,14 @@ impl SessionCache for RedisSessionCache {
 
     async fn last_stamp(&self, device: &DeviceId) -> Result<SessionStamp> {
         let [_, device] = self.keys.device(device);
-        let stamp: Option<i64> = self
+        let stamp: Option<Vec<u8>> = self
             .gate
             .call("last_stamp", |mut connection| async move {
                 redis::cmd("HGET").arg(device).arg("stamp").query_async(&mut connection).await
             })
             .await?;
-        Ok(stamp.map(SessionStamp::from_micros).unwrap_or_default())
+        let micros = stamp.map(|stamp| read("stamp", &stamp)).transpose()?;
+        Ok(micros.map(SessionStamp::from_micros).unwrap_or_default())
     }
 
     async fn end(&self, device: &DeviceId, session: &SessionId) -> Result<bool> {
@@ -193,7 +178,7 @@ impl SessionCache for RedisSessionCache {
 
     async fn hint_work(&self, device: &DeviceId) -> Result<Option<SessionId>> {
         let (keys, life) = (self.keys.device(device), millis(self.lives.device));
-        let current: Option<String> = self
+        let current: Option<Vec<u8>> = self
             .gate
             .call("hint_work", |mut connection| async move {
                 lua::DEVICE_HINT.run(&mut connection, &keys, &[life.as_bytes()]).await
@@ -252,6 +237,7 @@ fn millis(life: std::time::Duration) -> String {
     life.as_millis().to_string()
 }
 
-fn read<T: FromStr<Err: fmt::Display>>(what: &str, text: &str) -> Result<T> {
-    text.parse().map_err(|error| Error::Corrupt(format!("{what} in redis: {error}")))
+fn read<T: FromStr<Err: fmt::Display>>(what: &str, stored: &[u8]) -> Result<T> {
+    let text = String::from_utf8_lossy(stored);
+    text.parse().map_err(|error| Error::Corrupt(format!("the {what} in redis: {error}")))
 }

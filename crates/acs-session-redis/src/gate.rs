@@ -130,7 +130,7 @@ impl Drop for Call<'_> {
 
 /// What is stored has another form than it should have.
 fn is_unreadable(error: &RedisError) -> bool {
-    matches!(error.kind(), ErrorKind::UnexpectedReturnType) || error.code() == Some("WRONGTYPE")
+    error.kind() == ErrorKind::UnexpectedReturnType || error.code() == Some("WRONGTYPE")
 }
 
 /// Another connection may do better: broken, or to a master that is none any more.

@@ -36,18 +36,17 @@ impl Link {
     /// The connection, as soon as it is there.
     pub(crate) async fn get(&self) -> Result<Linked, ConnectError> {
         let mut state = self.state.subscribe();
-        self.connect_if_needed();
+        // What failed before says nothing about now.
+        self.connect_if(|state| matches!(state, State::Idle | State::Failed(_)));
         loop {
-            match &*state.borrow_and_update() {
-                State::Ready(linked) => return Ok(linked.clone()),
-                State::Failed(error) => return Err(error.clone()),
-                State::Idle | State::Connecting => {}
+            let now = state.borrow_and_update().clone();
+            match now {
+                State::Ready(linked) => return Ok(linked),
+                State::Failed(error) => return Err(error),
+                // It came and was lost since.
+                State::Idle => self.connect_if(|state| matches!(state, State::Idle)),
+                State::Connecting => state.changed().await.map_err(|_| ConnectError::Panic)?,
             }
-            if state.changed().await.is_err() {
-                return Err(ConnectError::Panic);
-            }
-            // It may have been lost between the two.
-            self.connect_if_idle();
         }
     }
 
@@ -71,14 +70,6 @@ impl Link {
             }
             is_ready
         });
-    }
-
-    fn connect_if_needed(&self) {
-        self.connect_if(|state| matches!(state, State::Idle | State::Failed(_)));
-    }
-
-    fn connect_if_idle(&self) {
-        self.connect_if(|state| matches!(state, State::Idle));
     }
 
     fn connect_if(&self, wanted: impl FnOnce(&State) -> bool) {
