@@ -5,6 +5,7 @@
 mod breaker;
 mod cluster;
 mod contract;
+mod cost;
 mod emptied;
 mod lives;
 mod secure;
