@@ -30,6 +30,9 @@ pub struct Config {
     pub wake_steps: Vec<Duration>,
     /// How often due timers are looked for.
     pub timer_interval: Duration,
+    /// With other processes over the same store: shards of timers ([`acs_store::TIMER_SHARDS`] in all) that this one takes at
+    /// most. A little over an even share leaves each process its part, and the parts of a dead one to the others.
+    pub timer_shards_max: usize,
     /// With other processes over the same store: how far clocks may be apart, and how long a process may stand still between
     /// two writes. For so long a deadline that was due with nothing to do is looked after. Zero: this process is alone.
     pub clock_skew: Duration,
@@ -57,6 +60,7 @@ impl Config {
             wake_reply_wait: Duration::from_secs(2),
             wake_steps: [10, 30, 60, 300, 900, 3600].map(Duration::from_secs).to_vec(),
             timer_interval: Duration::from_secs(1),
+            timer_shards_max: usize::from(acs_store::TIMER_SHARDS),
             clock_skew: Duration::ZERO,
             plans_max: 100_000,
             plan_bytes_max: 256 << 20,

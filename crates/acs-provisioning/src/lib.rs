@@ -24,6 +24,7 @@ mod plans;
 mod random;
 mod service;
 mod session;
+mod shards;
 mod timers;
 mod validation;
 mod view;

@@ -10,7 +10,7 @@ use acs_proto::{
     FileServer, NextReply, NextRequest, Provisioning, ServiceError, TaskStream, VerifierReply, VerifierRequest,
     WakeOutcome,
 };
-use acs_store::{SessionCache, Store};
+use acs_store::{Leases, SessionCache, Store};
 use acs_types::{DeviceId, EventRecord, Task, TaskId};
 use async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard, broadcast};
@@ -22,6 +22,7 @@ use crate::error;
 use crate::metrics::Metrics;
 use crate::plans::Plans;
 use crate::random::Random;
+use crate::shards::Shards;
 use crate::timers::FailingTimers;
 use crate::wake::ArmedWakes;
 
@@ -58,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) plans: Plans,
     pub(crate) wakes: StdMutex<ArmedWakes>,
     pub(crate) failing: StdMutex<FailingTimers>,
+    /// `None`: this process is alone, and all timers are its.
+    pub(crate) shards: Option<Shards>,
     pub(crate) changes: broadcast::Sender<Arc<Task>>,
     pub(crate) emitted: AtomicU64,
     turns: Vec<Mutex<()>>,
@@ -71,10 +74,22 @@ const TURNS: usize = 256;
 impl ProvisioningService {
     /// A service that takes calls at once; timers need [`ProvisioningService::run`].
     pub fn new(deps: Dependencies, config: Config) -> Self {
+        Self::build(deps, config, None)
+    }
+
+    /// As [`ProvisioningService::new`], for one of several processes over one store: they share the timers by leases, and
+    /// see to each other's that nobody handles in time. `config.emitter` tells them apart; set `config.clock_skew`, too.
+    pub fn sharing(deps: Dependencies, config: Config, leases: Arc<dyn Leases>) -> Self {
+        let shards = Shards::new(leases, config.emitter.to_string(), config.timer_shards_max);
+        Self::build(deps, config, Some(shards))
+    }
+
+    fn build(deps: Dependencies, config: Config, shards: Option<Shards>) -> Self {
         let inner = Inner {
             plans: Plans::new(config.plans_max, config.plan_bytes_max, config.plan_age),
             wakes: StdMutex::default(),
             failing: StdMutex::default(),
+            shards,
             changes: broadcast::Sender::new(WATCH_BUFFER),
             emitted: AtomicU64::new(0),
             turns: (0..TURNS).map(|_| Mutex::new(())).collect(),

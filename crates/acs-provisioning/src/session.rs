@@ -198,7 +198,7 @@ impl Inner {
             self.keep_notes(notes.as_ref()),
             self.keep_summary(device, patch),
         )?;
-        entry.notes = notes.map(|(notes, _)| notes).or(entry.notes.take());
+        entry.notes = notes.map(|(notes, _)| notes).or_else(|| entry.notes.take());
         if planned.credential_proved {
             self.credential_proved(device).await?;
         }

@@ -26,6 +26,9 @@ const HISTORY_ROUNDS: usize = 1000;
 
 /// Timers handled at the same time: a slow answer to one does not make the others late (P3).
 const FIRED_AT_ONCE: usize = 16;
+/// How long a timer of another process's shard may be overdue before this one handles it: with the sweeps of both still
+/// within the 5 s of P3.
+const LATE: Duration = Duration::from_secs(2);
 /// How long the first failure of a timer puts it off; each further one twice as long as the last.
 const PUT_OFF_MIN: Duration = Duration::from_secs(1);
 /// The longest time that a timer is put off.
@@ -83,7 +86,7 @@ impl Inner {
         let mut history_at = self.now();
         loop {
             match self.fire_due().await {
-                Ok(count) if count >= DUE_BATCH => continue,
+                Ok(count) if count >= DUE_BATCH && !shutdown.is_cancelled() => continue,
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "deadlines are late, trying again"),
             }
@@ -98,20 +101,36 @@ impl Inner {
                 }
             }
             tokio::select! {
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => break,
                 () = tokio::time::sleep(self.config.timer_interval) => {}
             }
+        }
+        if let Some(shards) = &self.shards {
+            shards.release().await;
         }
     }
 
     /// Handles what is due. One that fails does not stop the others: it is put off, each time for longer, so that those
     /// behind it have their turn.
     pub(crate) async fn fire_due(self: &Arc<Self>) -> Result<usize, ServiceError> {
-        let due = self.store().due_timers(self.now(), DUE_BATCH).await.map_err(error::store)?;
+        let due = self.due().await?;
         let count = due.len();
         let handled = stream::iter(due).map(|timer| self.clone().handle(timer)).buffer_unordered(FIRED_AT_ONCE);
         let failed = handled.fold(None, |failed, result| async { failed.or_else(|| result.err()) }).await;
         failed.map_or(Ok(count), Err)
+    }
+
+    /// What is due here: the timers of the shards that this process holds, and of the others what nobody handled in time.
+    async fn due(&self) -> Result<Vec<Timer>, ServiceError> {
+        let now = self.now();
+        let Some(shards) = &self.shards else {
+            return self.store().due_timers(now, DUE_BATCH).await.map_err(error::store);
+        };
+        let (held, others) = shards.split().await;
+        let mut due = self.store().due_timers_in(&held, now, DUE_BATCH).await.map_err(error::store)?;
+        let late = self.store().due_timers_in(&others, now.minus(LATE), DUE_BATCH).await.map_err(error::store)?;
+        due.extend(late);
+        Ok(due)
     }
 
     /// One timer, to its deletion or its next try.

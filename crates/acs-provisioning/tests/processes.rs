@@ -14,8 +14,9 @@ use acs_proto::{
     Answer, AnswerOutcome, BeginRequest, Call, EndRequest, EnqueueRequest, ErrorClass, Provisioning, ServiceError,
     UnansweredReason,
 };
-use acs_provisioning::{Dependencies, ProvisioningService};
-use acs_store::{TaskFilter, Tasks, Timers};
+use acs_provisioning::{Dependencies, Metrics, ProvisioningService};
+use acs_store::memory::MemoryLeases;
+use acs_store::{Leases, TaskFilter, Tasks, Timers};
 use acs_types::{
     AttemptOutcome, DeviceId, EventBody, PageRequest, SessionId, SessionOutcome, SessionRef, Task, TaskId, TaskSpec,
     TaskState,
@@ -93,9 +94,13 @@ impl Fleet {
         let mut config = config();
         config.clock_skew = Duration::from_secs(900);
         let world = World::new(config);
+        let leases = Arc::new(MemoryLeases::new());
         let service = |seconds: &i64| {
             let deps = Dependencies { clock: world.skewed(*seconds), ..world.deps() };
-            ProvisioningService::new(deps, world.config.clone())
+            let mut config = world.config.clone();
+            config.emitter = format!("process{seconds}").parse().unwrap();
+            config.timer_shards_max = 24;
+            ProvisioningService::sharing(deps, config, leases.clone())
         };
         let services = CLOCKS.iter().map(service).collect();
         let device = |n: usize| {
@@ -370,4 +375,118 @@ async fn each_deadline_fires_with_two_processes_and_changes_its_task_once_p3() {
     world.pass(3600);
     world.service.fire_due_timers().await.unwrap();
     assert_eq!(world.task(&id).await.state, TaskState::NeedsOperator);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn wake_ups_do_not_multiply_with_the_processes_p19() {
+    let mut config = config();
+    config.clock_skew = Duration::from_secs(900);
+    let (world, mut cpe) = (World::new(config), new_cpe());
+    world.known_device(&mut cpe).await;
+    *world.wakes.outcome.lock().unwrap() = acs_proto::WakeOutcome::Busy;
+    let services: Vec<_> = (0..3).map(|_| ProvisioningService::new(world.deps(), world.config.clone())).collect();
+    for (n, service) in services.iter().enumerate() {
+        service.enqueue(enqueue_request(&n.to_string(), TaskSpec::Reboot)).await.unwrap();
+    }
+    let at_once = world.wakes.count();
+    let mut most = 0;
+    for _ in 0..1000 {
+        world.pass(1);
+        let firing =
+            services.iter().cloned().map(|service| tokio::spawn(async move { service.fire_due_timers().await }));
+        for fired in futures::future::join_all(firing).await {
+            fired.unwrap().unwrap();
+        }
+        let timers = world.store.due_timers(world.now().plus(Duration::from_secs(7200)), 1000).await.unwrap();
+        most = most.max(timers.len());
+    }
+    settle().await;
+    // One chain for each process and each way it began, and one look.
+    assert!(most <= 3 * services.len() + 1, "{most} timers of one device");
+    let woken = world.wakes.count() - at_once;
+    assert!((4..=4 * 2 * services.len()).contains(&woken), "woken {woken} times in four steps of 400 s and after");
+}
+
+/// What each of several sharing processes counts as handled.
+fn handled(metrics: &[Metrics]) -> Vec<u64> {
+    let count = |metrics: &Metrics| {
+        let registry = acs_telemetry::Metrics::new(acs_telemetry::BuildInfo { version: "test", revision: None });
+        metrics.register(&registry);
+        let text = registry.exposition();
+        let of_kind = |line: &&str| line.starts_with("lastmile_provisioning_timers_total");
+        text.lines().filter(of_kind).map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    metrics.iter().map(count).collect()
+}
+
+async fn waiting(world: &World, device: usize) {
+    let identity = DeviceIdentity { serial_number: device.to_string(), ..identity() };
+    let session = SessionRef { device: DeviceId::of(&identity), ..world.session_ref() };
+    let mut request = world.begin_request(&session, &new_cpe(), &[PERIODIC]);
+    request.inform.device = identity;
+    world.service.begin(request).await.unwrap();
+    let expires_at = Some(world.now().plus(Duration::from_secs(1000)));
+    let wanted = acs_types::Wanted::NextSession;
+    let spec = TaskSpec::Reboot;
+    let request = EnqueueRequest { device: session.device, expires_at, wanted, ..enqueue_request("1", spec) };
+    world.service.enqueue(request).await.unwrap();
+}
+
+#[tokio::test]
+async fn processes_share_the_deadlines_and_see_to_those_of_a_dead_one_p3() {
+    const TASKS: usize = 200;
+    let world = World::new(config());
+    for device in 0..TASKS {
+        waiting(&world, device).await;
+    }
+    let leases = Arc::new(MemoryLeases::new());
+    let metrics: Vec<Metrics> = (0..3).map(|_| Metrics::default()).collect();
+    let process = |(n, metrics): (usize, &Metrics)| {
+        let mut config = world.config.clone();
+        config.emitter = format!("process-{n}").parse().unwrap();
+        config.timer_shards_max = 24;
+        let deps = Dependencies { metrics: metrics.clone(), ..world.deps() };
+        ProvisioningService::sharing(deps, config, leases.clone())
+    };
+    let services: Vec<_> = metrics.iter().enumerate().map(process).collect();
+    for service in &services {
+        assert_eq!(service.fire_due_timers().await.unwrap(), 0, "nothing is due, and the shards are shared out");
+    }
+    world.pass(1001);
+    for service in &services {
+        service.fire_due_timers().await.unwrap();
+    }
+    let counts = handled(&metrics);
+    assert_eq!(counts.iter().sum::<u64>(), TASKS as u64, "each once: {counts:?}");
+    assert!(counts.iter().all(|count| *count > 10), "all have a share: {counts:?}");
+    assert_eq!(world.store.list_open_tasks(&TaskFilter::default(), &PageRequest::first(1)).await.unwrap().items, []);
+
+    // One is killed, and its leases are not over.
+    for device in TASKS..2 * TASKS {
+        waiting(&world, device).await;
+    }
+    world.pass(1000);
+    for _ in 0..5 {
+        for service in &services[..2] {
+            service.fire_due_timers().await.unwrap();
+        }
+        world.pass(1);
+    }
+    let open = world.store.list_open_tasks(&TaskFilter::default(), &PageRequest::first(1000)).await.unwrap().items;
+    assert_eq!(open.len(), 0, "within five seconds");
+}
+
+#[tokio::test]
+async fn a_process_that_stops_gives_its_shards_back() {
+    let (world, leases) = (World::new(config()), Arc::new(MemoryLeases::new()));
+    let service = ProvisioningService::sharing(world.deps(), world.config.clone(), leases.clone());
+    let (service, shutdown) = (service.clone(), tokio_util::sync::CancellationToken::new());
+    let stop = shutdown.clone();
+    let running = tokio::spawn(async move { service.run(stop).await });
+    let free = async || leases.lease("timers/0", "another", Duration::from_millis(1)).await.unwrap();
+    settle().await;
+    assert!(!free().await, "one that is alone in taking them takes all");
+    shutdown.cancel();
+    running.await.unwrap();
+    assert!(free().await);
 }

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod devices;
 pub mod history;
+pub mod leases;
 pub mod objects;
 pub mod replay_window;
 pub mod sample;
@@ -47,7 +48,8 @@ macro_rules! store_contract {
                     cursor_is_kept;
                 access: token_by_its_hash, token_is_replaced, audit_is_newest_first, credential_by_username,
                     username_moves, credential_is_forgotten, model_notes_are_kept, files_are_newest_first;
-                timers: due_in_order, a_timer_twice_is_one, delete_is_exact, earlier_timers_come_first_again
+                timers: due_in_order, a_timer_twice_is_one, delete_is_exact, earlier_timers_come_first_again,
+                    shards_part_the_timers, a_full_shard_hides_no_other
             );
 
             /// P9: the outcome of a set of patches does not depend on their order.
@@ -80,6 +82,22 @@ macro_rules! session_cache_contract {
                 session_cache: begin_names_the_one_before, snapshot_is_kept, ended_is_gone, stamps_only_grow,
                     hint_is_found_at_the_end, hint_waits_for_the_current_one, hint_is_taken_once, nobody_is_there,
                     every_order_of_hint_and_end, no_wake_up_is_lost
+            );
+        }
+    };
+}
+
+/// Makes a module of tests, one for each rule of [`crate::Leases`]; `$make` as in [`store_contract!`].
+#[macro_export]
+macro_rules! leases_contract {
+    ($module:ident, $make:expr) => {
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $crate::store_contract!(@each $make;
+                leases: a_lease_has_one_holder, a_lease_is_free_after_its_term, a_released_lease_is_free,
+                    exactly_one_takes_a_lease
             );
         }
     };

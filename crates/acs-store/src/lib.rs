@@ -18,6 +18,7 @@ mod devices;
 mod error;
 mod files;
 mod history;
+mod leases;
 pub mod memory;
 mod replay_window;
 pub mod rules;
@@ -31,10 +32,11 @@ pub use devices::{DeleteOutcome, DeviceFilter, Devices, Objects, ObjectsPatch, U
 pub use error::Error;
 pub use files::Files;
 pub use history::{History, REFUSED_MAX};
+pub use leases::Leases;
 pub use replay_window::{NONCE_BYTES_MAX, ReplayWindow, check_nonce};
 pub use session_cache::{CachedSession, SessionCache};
 pub use tasks::{Commit, CommitOutcome, HolderGuard, TaskFilter, TaskWrite, Tasks};
-pub use timers::Timers;
+pub use timers::{TIMER_SHARDS, Timers, timer_shard};
 
 /// Everything a deployment keeps.
 pub trait Store:
@@ -52,9 +54,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[cfg(test)]
 mod tests {
-    use crate::memory::{MemoryReplayWindow, MemorySessionCache, MemoryStore};
+    use crate::memory::{MemoryLeases, MemoryReplayWindow, MemorySessionCache, MemoryStore};
 
     crate::store_contract!(memory_store, async { (MemoryStore::new(), ()) });
     crate::session_cache_contract!(memory_session_cache, async { (MemorySessionCache::new(), ()) });
+    crate::leases_contract!(memory_leases, async { (MemoryLeases::new(), ()) });
     crate::replay_window_contract!(memory_replay_window, async { (MemoryReplayWindow::new(), ()) });
 }

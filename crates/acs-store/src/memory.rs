@@ -1,11 +1,13 @@
-//! Backends in memory: [`MemoryStore`] for tests, [`MemorySessionCache`] and [`MemoryReplayWindow`] also for the product in
+//! Backends in memory: [`MemoryStore`] for tests, [`MemorySessionCache`], [`MemoryReplayWindow`] and [`MemoryLeases`] also for the product in
 //! a single process.
 
+mod leases;
 mod page;
 mod replay_window;
 mod session_cache;
 mod store;
 
+pub use leases::MemoryLeases;
 pub use replay_window::MemoryReplayWindow;
 pub use session_cache::{MemorySessionCache, SessionCacheLimits};
 pub use store::MemoryStore;

@@ -3,7 +3,7 @@
 use acs_types::{Timer, TimerKind};
 
 use super::sample::{at, device};
-use crate::Store;
+use crate::{Store, TIMER_SHARDS, timer_shard};
 
 fn timer(due: i64, n: u32, kind: TimerKind) -> Timer {
     Timer { due: at(due), device: device(n), kind, reference: "ref".into() }
@@ -52,4 +52,36 @@ pub async fn earlier_timers_come_first_again(store: &impl Store) {
     assert_eq!(store.next_timer().await.unwrap(), Some(at(i64::MIN)), "one that is due before those seen so far");
     let due = store.due_timers(at(0), 10).await.unwrap();
     assert_eq!(due, [timer(i64::MIN, 2, TimerKind::Wake), timer(-5, 1, TimerKind::Wake)]);
+}
+
+pub async fn shards_part_the_timers(store: &impl Store) {
+    let timers: Vec<_> = (0..200).map(|n| timer(i64::from(n), n, TimerKind::Wake)).collect();
+    store.put_timers(timers.clone()).await.unwrap();
+    let mut found = Vec::new();
+    for shard in 0..TIMER_SHARDS {
+        let due = store.due_timers_in(&[shard], at(149), 1000).await.unwrap();
+        assert!(due.is_sorted_by_key(|timer| timer.due), "oldest first");
+        found.extend(due);
+    }
+    found.sort();
+    assert_eq!(found, timers[..150], "each is in one shard");
+    let halves: [Vec<u16>; 2] = [(0..32).collect(), (32..TIMER_SHARDS).collect()];
+    let [low, high] = [&halves[0], &halves[1]];
+    let mut both = store.due_timers_in(low, at(149), 1000).await.unwrap();
+    both.extend(store.due_timers_in(high, at(149), 1000).await.unwrap());
+    both.sort();
+    assert_eq!(both, timers[..150]);
+    assert_eq!(store.due_timers_in(&[], at(149), 1000).await.unwrap(), []);
+    let first = store.due_timers_in(low, at(149), 3).await.unwrap();
+    assert_eq!(first, store.due_timers_in(low, at(149), 1000).await.unwrap()[..3]);
+}
+
+pub async fn a_full_shard_hides_no_other(store: &impl Store) {
+    let many = (0..300).map(|n| timer(n, 1, TimerKind::Wake)).collect();
+    store.put_timers(many).await.unwrap();
+    let shard_of = |n: u32| timer_shard(&device(n));
+    let other = (2..200).find(|n| shard_of(*n) != shard_of(1)).unwrap();
+    let one = timer(1000, other, TimerKind::TaskExpiry);
+    store.put_timers(vec![one.clone()]).await.unwrap();
+    assert_eq!(store.due_timers_in(&[shard_of(other)], at(1000), 2).await.unwrap(), [one]);
 }
