@@ -9,8 +9,10 @@
 //!   the intent. What was read is written before the task that read it is done.
 //! - Every task write is conditional on the task's revision and, from a session, on the holder (P6).
 //! - Nothing needed for correctness is in memory only: plans of sessions, wake-up steps and watchers may be lost.
+//! - Several processes may work over one store: they share the timers by leases, and what two do is as once.
 //!
-//! Where to start: [`ProvisioningService`]; `session.rs` has `next` and `end`, `arrival.rs` has `begin` and `observe`.
+//! Where to start: [`ProvisioningService`]; `session.rs` has `next` and `end`, `arrival.rs` has `begin` and `observe`,
+//! `timers.rs` the deadlines.
 
 mod arrival;
 mod clock;
