@@ -14,12 +14,13 @@ const PROTO_FILES: [&str; 7] = [
 ];
 
 /// Messages that hold a secret in the clear: they get a `Debug` that hides it, in `src/hidden.rs`.
-const SECRET_MESSAGES: [&str; 9] = [
+const SECRET_MESSAGES: [&str; 10] = [
     ".lastmile.v1.CpeCredential",
     ".lastmile.v1.CpeVerifier",
     ".lastmile.v1.Download",
     ".lastmile.v1.DownloadUrl",
     ".lastmile.v1.GetParameterValuesResponse",
+    ".lastmile.v1.HandedSession",
     ".lastmile.v1.ParameterRecord",
     ".lastmile.v1.SetParameterValues",
     ".lastmile.v1.SetValue",

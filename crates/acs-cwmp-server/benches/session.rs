@@ -116,6 +116,7 @@ fn run_server(role: &str) {
 
 async fn serve_ours(listener: TcpListener, identity: Option<Arc<TlsIdentity>>, reads: bool) {
     let services = Services {
+        replay: None,
         provisioning: Arc::new(Idle { reads }),
         events: Arc::new(MemoryEventLog::with_limit(10_000)),
         cache: Arc::new(MemorySessionCache::new()),

@@ -16,6 +16,7 @@ use cwmp_session::auth::{
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
+use crate::Waits;
 use crate::attempts::{AttemptLimits, Attempts};
 use crate::metrics::Metrics;
 
@@ -120,11 +121,14 @@ pub(crate) enum Verdict {
 pub(crate) struct Authenticator {
     auth: CpeAuth,
     provisioning: Arc<dyn Provisioning>,
+    /// What was used at any front-end, behind the window here.
+    replay: Option<Arc<dyn acs_store::ReplayWindow>>,
     keys: Vec<NonceKey>,
     window: Mutex<ReplayWindow>,
     attempts: Attempts,
     verifiers: Cache<String, Cached>,
     wait: Duration,
+    cache_wait: Duration,
     metrics: Arc<Metrics>,
 }
 
@@ -145,17 +149,20 @@ impl Authenticator {
     pub(crate) fn new(
         auth: CpeAuth,
         provisioning: Arc<dyn Provisioning>,
+        replay: Option<Arc<dyn acs_store::ReplayWindow>>,
         keys: &KeyRing,
-        wait: Duration,
+        waits: &Waits,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             provisioning,
+            replay,
             keys: keys.keys_for(Purpose::Nonce).map(|key| NonceKey::new(*key)).collect(),
             window: Mutex::new(ReplayWindow::new(auth.replay_window)),
             attempts: Attempts::new(auth.attempts.clone()),
             verifiers: Cache::new(auth.verifiers),
-            wait,
+            wait: waits.verifier,
+            cache_wait: waits.cache,
             metrics,
             auth,
         }
@@ -231,7 +238,7 @@ impl Authenticator {
             return Verdict::Challenge { stale: false };
         }
         let rules = self.rules(login.without_qop);
-        self.decide(login, &answer.username, |verifier| {
+        let verdict = self.decide(login, &answer.username, |verifier| {
             let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
             let nonces = Nonces { keys: &self.keys, window: &mut window };
             match rules.check(answer, "POST", login.target, verifier, nonces, login.now) {
@@ -243,8 +250,26 @@ impl Authenticator {
                     Secret::Wrong
                 }
             }
-        })
-        .await
+        });
+        match verdict.await {
+            Verdict::Accepted { .. } if self.was_used_elsewhere(answer).await => Verdict::Challenge { stale: true },
+            verdict => verdict,
+        }
+    }
+
+    /// Whether another front-end took this answer already (X19). Where it cannot be told the window here decides (P14).
+    async fn was_used_elsewhere(&self, answer: &DigestAnswer) -> bool {
+        let Some(replay) = &self.replay else { return false };
+        let asked =
+            replay.first_use(&answer.nonce, answer.protection.as_ref().map_or(0, |protection| protection.count));
+        match tokio::time::timeout(self.cache_wait, asked).await {
+            Ok(Ok(first)) => !first,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the replay window of all front-ends does not answer");
+                false
+            }
+            Err(_) => false,
+        }
     }
 
     fn rules(&self, without_qop: bool) -> DigestRules {

@@ -28,6 +28,8 @@ pub struct Config {
     pub receipts: ReceiptLimits,
     /// How long the others may take.
     pub waits: Waits,
+    /// Other front-ends serve the same devices: sessions are laid down in the session cache for them.
+    pub shared_sessions: bool,
     /// What time it is.
     pub clock: Clock,
 }
@@ -55,7 +57,7 @@ impl Default for Waits {
             begin: Duration::from_secs(5),
             next: Duration::from_secs(20),
             verifier: Duration::from_secs(3),
-            cache: Duration::from_millis(30),
+            cache: Duration::from_millis(40),
             turn: Duration::from_secs(10),
             drain: Duration::from_secs(25),
         }
@@ -76,6 +78,7 @@ impl Config {
             overload: OverloadLimits::default(),
             receipts: ReceiptLimits::default(),
             waits: Waits::default(),
+            shared_sessions: false,
             clock: Clock::default(),
         }
     }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::connection::Connection;
 use crate::front_end::FrontEnd;
+use crate::hand_over::Whereabouts;
 use crate::session::{Session, outcome, to_provisioning};
 use crate::sessions::Slot;
 
@@ -54,14 +55,16 @@ impl FrontEnd {
         let now = self.now();
         for slot in self.sessions.due(now) {
             // One that is being served has its own deadlines.
-            if let Ok(mut session) = Arc::clone(&slot.session).try_lock_owned() {
+            let Ok(mut session) = Arc::clone(&slot.session).try_lock_owned() else { continue };
+            if self.is_left_to_us(&slot, &mut session).await {
                 self.interrupt(&slot, &mut session, Input::Timeout).await;
             }
         }
     }
 
     /// Takes no new session any more, waits for those that have begun, and leaves the rest to other front-ends.
-    pub(crate) async fn drain(self: &Arc<Self>) {
+    /// [`serve`](crate::serve) does it at its end.
+    pub async fn drain(self: &Arc<Self>) {
         self.admission.close();
         let deadline = Instant::now() + self.config.waits.drain;
         while self.sessions.len() > 0 && Instant::now() < deadline {
@@ -85,8 +88,21 @@ impl FrontEnd {
         let front_end = Arc::clone(self);
         self.tasks.spawn(async move {
             let mut session = Arc::clone(&older.session).lock_owned().await;
-            front_end.interrupt(&older, &mut session, Input::Superseded).await;
+            if front_end.is_left_to_us(&older, &mut session).await {
+                front_end.interrupt(&older, &mut session, Input::Superseded).await;
+            }
         });
+    }
+
+    /// Whether the end of a session that its CPE does not end here is this front-end's to tell. One that another front-end
+    /// serves or ended is forgotten; so is one of which the session cache knows nothing: if nobody tells its end, ingest closes
+    /// it as lost (P9), and its tasks have deadlines of their own (P3).
+    async fn is_left_to_us(&self, slot: &Slot, session: &mut Session) -> bool {
+        if !self.config.shared_sessions || matches!(self.whereabouts(&slot.id).await, Whereabouts::Here) {
+            return true;
+        }
+        self.moved(slot, session);
+        false
     }
 
     /// The socket is gone. A session that has nothing else ends with it (CWMP-023).
@@ -110,6 +126,8 @@ impl FrontEnd {
     /// Something other than a POST happens to a session.
     async fn interrupt(self: &Arc<Self>, slot: &Arc<Slot>, session: &mut Session, input: Input) {
         self.drive(slot, session, self.now(), input).await;
+        // A session that drained goes on elsewhere.
+        self.lay_down(session).await;
         if session.end.is_some() {
             self.over(slot, session);
         }
@@ -137,14 +155,34 @@ impl FrontEnd {
 
     async fn tell_end(self: Arc<Self>, account: Option<EventRecord>, request: EndRequest, wants_to_know: bool) {
         let SessionRef { device, session, .. } = request.session.clone();
-        let hint = self.in_cache(self.services.cache.end(&device, &session)).await.unwrap_or(false);
-        // An idle session costs provisioning nothing at its end, unless work came up in its last moment.
-        if wants_to_know || hint {
-            self.end_in_provisioning(request).await;
+        // A session that goes on elsewhere stays in the cache.
+        let goes_on = self.config.shared_sessions && request.outcome == SessionOutcome::Drained;
+        let ended = if goes_on { Some(false) } else { self.in_cache(self.services.cache.end(&device, &session)).await };
+        // An idle session costs provisioning nothing at its end, unless work came up in its last moment: or may have, where
+        // the cache does not tell.
+        if wants_to_know || ended != Some(false) {
+            self.end_in_provisioning(request.clone()).await;
         }
         if let Some(account) = account {
             self.emitter.unawaited(account).await;
         }
+        if ended.is_none() {
+            self.end_in_cache(request).await;
+        }
+    }
+
+    /// Tells the session cache again: a session that it believes to be live keeps its device from being woken (P14).
+    async fn end_in_cache(&self, request: EndRequest) {
+        let SessionRef { device, session, .. } = &request.session;
+        for wait in END_RETRIES {
+            tokio::time::sleep(wait).await;
+            match self.in_cache(self.services.cache.end(device, session)).await {
+                Some(true) => return self.end_in_provisioning(request).await,
+                Some(false) => return,
+                None => {}
+            }
+        }
+        tracing::debug!(%device, "the session cache was not told of a session's end; it forgets it by itself");
     }
 
     async fn end_in_provisioning(&self, request: EndRequest) {

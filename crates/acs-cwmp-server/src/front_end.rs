@@ -47,6 +47,8 @@ pub struct Services {
     pub events: Arc<dyn EventSink>,
     /// Which session of a device is current, and whether work waits for it.
     pub cache: Arc<dyn SessionCache>,
+    /// The (nonce, nc) pairs that all front-ends used; `None`: this one is alone, its own window tells all.
+    pub replay: Option<Arc<dyn acs_store::ReplayWindow>>,
     /// Keys for cookies and nonces.
     pub keys: Arc<KeyRing>,
 }
@@ -79,8 +81,9 @@ impl FrontEnd {
         let authenticator = Authenticator::new(
             config.auth.clone(),
             Arc::clone(&services.provisioning),
+            services.replay.clone(),
             &services.keys,
-            config.waits.verifier,
+            &config.waits,
             Arc::clone(&metrics),
         );
         let emitter = Emitter::new(
@@ -204,7 +207,8 @@ impl FrontEnd {
 
     /// The login in a POST.
     pub(crate) fn login<'a>(&self, post: &'a Post, inform: Option<&'a Inform>) -> Login<'a> {
-        let rule = inform.and_then(|inform| models::rule(&self.config.models, inform));
+        let rule = inform
+            .and_then(|inform| models::rule(&self.config.models, &inform.device, models::software_version(inform)));
         Login {
             authorization: post.authorization(),
             target: post.target(),

@@ -26,6 +26,12 @@ pub(crate) struct Rung {
 }
 
 impl Ladder {
+    /// As another front-end left it.
+    pub(crate) fn of(exchanges: Vec<Exchange>, count: u32) -> Self {
+        let last = exchanges.last().map(|exchange| exchange.at);
+        Self { exchanges, count, last }
+    }
+
     /// Adds a message; beyond [`SessionRecord::EXCHANGES_MAX`] it is only counted.
     pub(crate) fn add(&mut self, rung: Rung) {
         self.count = self.count.saturating_add(1);
@@ -70,6 +76,10 @@ impl Ladder {
 
     pub(crate) fn count(&self) -> u32 {
         self.count
+    }
+
+    pub(crate) fn exchanges(&self) -> &[Exchange] {
+        &self.exchanges
     }
 
     pub(crate) fn into_exchanges(self) -> Vec<Exchange> {

@@ -27,6 +27,7 @@ mod device_memory;
 mod emitter;
 mod ending;
 mod front_end;
+mod hand_over;
 mod ladder;
 mod limits;
 mod metrics;

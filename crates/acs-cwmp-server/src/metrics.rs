@@ -50,6 +50,8 @@ pub struct Metrics {
     sessions: Gauge,
     sessions_ended: ByName,
     resumed: Counter,
+    moved: Counter,
+    not_laid_down: Counter,
     remarks: ByName,
     model_remarks: ByModel,
     models: Mutex<HashSet<(String, String)>>,
@@ -79,6 +81,8 @@ impl Default for Metrics {
             sessions: Gauge::default(),
             sessions_ended: ByName::default(),
             resumed: Counter::default(),
+            moved: Counter::default(),
+            not_laid_down: Counter::default(),
             remarks: ByName::default(),
             model_remarks: ByModel::default(),
             models: Mutex::default(),
@@ -115,7 +119,17 @@ impl Metrics {
         r.register("event_records_lost", "Unawaited records that found no place", self.records_lost.clone());
         r.register("sessions", "Live sessions", self.sessions.clone());
         r.register("sessions_ended", "Sessions by outcome", self.sessions_ended.clone());
-        r.register("sessions_resumed", "Sessions gone on with from their cookie alone", self.resumed.clone());
+        r.register(
+            "sessions_resumed",
+            "Sessions that another front-end began, gone on with here",
+            self.resumed.clone(),
+        );
+        r.register("sessions_moved", "Sessions that went on at another front-end, or may have", self.moved.clone());
+        r.register(
+            "sessions_not_laid_down",
+            "Replies sent without the session cache knowing of them",
+            self.not_laid_down.clone(),
+        );
         r.register("remarks", "Messages accepted only by leniency, by remark", self.remarks.clone());
         r.register("model_remarks", "The same by model, for the first models seen", self.model_remarks.clone());
         r.register("provisioning_failed", "Calls to provisioning without success", self.provisioning_failed.clone());
@@ -193,6 +207,15 @@ impl Metrics {
 
     pub(crate) fn session_resumed(&self) {
         self.resumed.inc();
+    }
+
+    pub(crate) fn session_moved(&self) {
+        self.sessions.dec();
+        self.moved.inc();
+    }
+
+    pub(crate) fn session_not_laid_down(&self) {
+        self.not_laid_down.inc();
     }
 
     pub(crate) fn provisioning_failed(&self, call: &'static str) {

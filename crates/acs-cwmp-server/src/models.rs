@@ -1,4 +1,5 @@
 use cwmp_codec::{EncodeOptions, Inform};
+use cwmp_model::DeviceIdentity;
 
 /// What is done otherwise for some devices: quirks as data, never as an `if` on a vendor's name (`design.md` §3.9).
 #[derive(Debug, Clone, Default)]
@@ -27,22 +28,26 @@ pub struct ModelMatch {
 }
 
 impl ModelMatch {
-    fn is(&self, inform: &Inform) -> bool {
-        let device = &inform.device;
+    fn is(&self, device: &DeviceIdentity, software_version: &str) -> bool {
         let fits = |wanted: &str, said: &str| wanted.is_empty() || wanted == said;
         fits(&self.manufacturer, &device.manufacturer)
             && fits(&self.oui, &device.oui)
             && fits(&self.product_class, &device.product_class)
-            && (self.software_version.is_empty() || self.software_version == software_version(inform))
+            && (self.software_version.is_empty() || self.software_version == software_version)
     }
 }
 
-/// The first rule for the device of an Inform.
-pub(crate) fn rule<'a>(rules: &'a [ModelRule], inform: &Inform) -> Option<&'a ModelRule> {
-    rules.iter().find(|rule| rule.devices.is(inform))
+/// The first rule for a device.
+pub(crate) fn rule<'a>(
+    rules: &'a [ModelRule],
+    device: &DeviceIdentity,
+    software_version: &str,
+) -> Option<&'a ModelRule> {
+    rules.iter().find(|rule| rule.devices.is(device, software_version))
 }
 
-fn software_version(inform: &Inform) -> &str {
+/// DeviceInfo.SoftwareVersion as an Inform says it; empty: it does not.
+pub(crate) fn software_version(inform: &Inform) -> &str {
     let is_version = |name: &str| name.ends_with(".DeviceInfo.SoftwareVersion");
     let found = inform.parameters.iter().find(|parameter| is_version(parameter.name.as_str()));
     found.map_or("", |parameter| parameter.value.text.as_str())
@@ -50,7 +55,7 @@ fn software_version(inform: &Inform) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use cwmp_model::{DeviceIdentity, ParameterPath, ParameterValue, Value};
+    use cwmp_model::{ParameterPath, ParameterValue, Value};
 
     use super::*;
 
@@ -70,7 +75,10 @@ mod tests {
             }],
             ..Inform::default()
         };
-        let empty_as_200 = |oui, version| rule(&rules, &inform(oui, version)).map(|r| r.empty_as_200);
+        let empty_as_200 = |oui, version| {
+            let inform = inform(oui, version);
+            rule(&rules, &inform.device, software_version(&inform)).map(|r| r.empty_as_200)
+        };
         assert_eq!(empty_as_200("00AABB", "2.0"), Some(false));
         assert_eq!(empty_as_200("00AABB", "1.0"), Some(true));
         assert_eq!(empty_as_200("001122", "2.0"), None);

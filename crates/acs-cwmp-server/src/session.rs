@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acs_proto::{Answer, AnswerOutcome, UnansweredReason};
 use acs_types::{
-    AttemptId, AuthLevel, EmitterId, EventBody, EventId, EventRecord, Position, SessionOutcome, SessionPhase,
+    AttemptId, AuthLevel, EmitterId, EventBody, EventId, EventRecord, Exchange, Position, SessionOutcome, SessionPhase,
     SessionRecord, SessionRef, TaskId, Tenant,
 };
 use cwmp_model::{DeviceIdentity, Timestamp};
@@ -12,6 +12,7 @@ use cwmp_session::AcsSession;
 use cwmp_session::acs::{self, Phase};
 
 use crate::connection::Connection;
+use crate::hand_over::is_complete;
 use crate::ladder::Ladder;
 use crate::models::ModelRule;
 
@@ -32,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) origin: Origin,
     pub(crate) started_at: Timestamp,
     pub(crate) device: DeviceIdentity,
+    /// DeviceInfo.SoftwareVersion of its Inform; empty: it did not say.
+    pub(crate) software_version: String,
     pub(crate) events: Vec<String>,
     pub(crate) retry_count: u32,
     /// How long it may be silent, as far as its Inform asked for that; `None`: the configured time.
@@ -49,6 +52,12 @@ pub(crate) struct Session {
     pub(crate) cookieless: bool,
     /// Its device has begun a later session already; the records of this one are late.
     pub(crate) late: bool,
+    /// Something of it lies in the session cache.
+    pub(crate) laid_down: bool,
+    /// Another front-end may have served a part of it.
+    pub(crate) unsure: bool,
+    /// Records that other front-ends emitted.
+    pub(crate) records_before: u32,
     /// The connection that carried its last POST.
     pub(crate) connection: Option<Arc<Connection>>,
     /// Answers that provisioning may not have got.
@@ -74,6 +83,7 @@ impl Session {
             origin,
             started_at,
             device: DeviceIdentity::default(),
+            software_version: String::new(),
             events: Vec::new(),
             retry_count: 0,
             idle_timeout: None,
@@ -84,6 +94,9 @@ impl Session {
             worked: false,
             cookieless: false,
             late: false,
+            laid_down: false,
+            unsure: false,
+            records_before: 0,
             connection: None,
             undelivered: Vec::new(),
             end: None,
@@ -117,28 +130,36 @@ impl Session {
         outcome: SessionOutcome,
         detail: String,
     ) -> EventRecord {
-        let ladder = std::mem::take(&mut self.ladder);
-        let exchange_count = ladder.count();
-        let record = SessionRecord {
+        let mut record = self.record_so_far(emitter, now, Vec::new());
+        record.exchanges = std::mem::take(&mut self.ladder).into_exchanges();
+        record.record_count += 1;
+        record.complete = is_complete(self.at.resume, outcome, self.unsure);
+        record.outcome = outcome;
+        record.detail = detail;
+        self.record(emitter, now, EventBody::SessionEnded(Box::new(record)))
+    }
+
+    /// What can be told of it before its end.
+    pub(crate) fn record_so_far(&self, emitter: &EmitterId, now: Timestamp, exchanges: Vec<Exchange>) -> SessionRecord {
+        SessionRecord {
             at: self.at.clone(),
             tenant: self.tenant.clone(),
             front_end: emitter.clone(),
             started_at: self.started_at,
             ended_at: now,
-            outcome,
-            detail,
+            outcome: SessionOutcome::Lost,
+            detail: String::new(),
             remote: Some(self.origin.remote),
             tls: self.origin.tls,
             auth: self.origin.auth,
             cwmp_version: self.machine.version().as_str().to_owned(),
-            events: std::mem::take(&mut self.events),
+            events: self.events.clone(),
             retry_count: self.retry_count,
-            exchanges: ladder.into_exchanges(),
-            exchange_count,
-            record_count: self.seq + 1,
-            complete: self.at.resume == 0,
-        };
-        self.record(emitter, now, EventBody::SessionEnded(Box::new(record)))
+            exchanges,
+            exchange_count: self.ladder.count(),
+            record_count: self.records_before + self.seq,
+            complete: false,
+        }
     }
 
     /// The step of the next message of the CPE.

@@ -18,6 +18,7 @@ use crate::authentication::Verdict;
 use crate::cookie::{CookieFacts, address_hash};
 use crate::ending::PanicGuard;
 use crate::front_end::FrontEnd;
+use crate::hand_over::resume_number;
 use crate::ladder::{Rung, reply_name};
 use crate::models;
 use crate::post::{Content, Post};
@@ -45,7 +46,8 @@ impl FrontEnd {
         session.device = inform.device.clone();
         session.events = inform.events.iter().map(|event| event.code.clone()).collect();
         session.retry_count = inform.retry_count;
-        session.rule = models::rule(&self.config.models, inform).cloned();
+        models::software_version(inform).clone_into(&mut session.software_version);
+        session.rule = models::rule(&self.config.models, &inform.device, &session.software_version).cloned();
         if let Some(challenged) = connection.take_challenged() {
             session.started_at = challenged.at;
             session.ladder.add_challenge(&challenged);
@@ -73,6 +75,7 @@ impl FrontEnd {
             self.metrics.rejected("session_busy");
             return response::unavailable(self.admission.retry_after());
         };
+        self.catch_up(&mut session, &post).await;
         session.cookieless = !by_cookie;
         if post.connection.bound().is_none_or(|bound| bound.session != slot.id) {
             post.connection.bind(slot.id, slot.device.clone(), |other| self.sessions.is_live(other));
@@ -117,12 +120,34 @@ impl FrontEnd {
         self.resume(cookie, post).await.map_or(Found::Nothing, |slot| Found::Session(slot, true))
     }
 
-    /// Goes on with a session that another process began, from what its cookie says; unless the device has begun a newer
-    /// one.
+    /// Goes on with a session that another process began, from what that one laid down, else from what its cookie says;
+    /// unless the device has begun a newer one.
     async fn resume(self: &Arc<Self>, cookie: &CookieFacts, post: &Post) -> Option<Arc<Slot>> {
         if self.last_stamp(&cookie.device).await > cookie.stamp {
             return None;
         }
+        let cached = self.laid_down(cookie).await;
+        let picked_up = cached.as_ref().and_then(|cached| self.pick_up(cached, post));
+        let session = picked_up.unwrap_or_else(|| self.by_cookie(cookie, post));
+        let slot = Slot::new(cookie.session, cookie.device.clone(), cookie.stamp, session);
+        let here = self.sessions.resume(&slot)?;
+        if Arc::ptr_eq(&here, &slot) {
+            slot.set_due(post.at.plus(self.config.session.idle_timeout));
+            self.metrics.session_began();
+            let session = Arc::clone(&slot.session).lock_owned().await;
+            self.taken_over(&session, cached.map(|cached| cached.snapshot).unwrap_or_default()).await;
+        }
+        Some(here)
+    }
+
+    async fn laid_down(&self, cookie: &CookieFacts) -> Option<CachedSession> {
+        match self.config.shared_sessions {
+            true => self.in_cache(self.services.cache.session(&cookie.session)).await.flatten(),
+            false => None,
+        }
+    }
+
+    fn by_cookie(&self, cookie: &CookieFacts, post: &Post) -> Session {
         let started_at = Timestamp::from_micros(cookie.stamp.as_micros());
         let facts = ResumeFacts { version: cookie.version, namespace: cookie.namespace, started_at };
         let machine = AcsSession::resume(facts, self.config.session.clone(), post.at);
@@ -138,16 +163,7 @@ impl FrontEnd {
         session.accepted = true;
         session.followed = true;
         session.worked = true;
-        let cached = self.cached(&session);
-        let slot = Slot::new(cookie.session, cookie.device.clone(), cookie.stamp, session);
-        let here = self.sessions.resume(&slot)?;
-        if Arc::ptr_eq(&here, &slot) {
-            slot.set_due(post.at.plus(self.config.session.idle_timeout));
-            self.metrics.session_began();
-            self.metrics.session_resumed();
-            self.in_cache(self.services.cache.begin(&cached)).await;
-        }
-        Some(here)
+        session
     }
 
     /// One POST of a session and its response.
@@ -171,6 +187,9 @@ impl FrontEnd {
         let input = Input::Post(acs::Post { message: content.body });
         let reply = self.drive(slot, &mut session, at, input).await;
         let response = self.write_reply(slot, &mut session, reply).await;
+        if session.end.is_none() {
+            self.lay_down(&mut session).await;
+        }
         if session.machine.outstanding().is_some() {
             fail_point!("front_end::before_call");
         }
@@ -405,16 +424,6 @@ impl FrontEnd {
         cached.max(self.sessions.stamp_of(device)).max(self.devices.stamp(device))
     }
 
-    fn cached(&self, session: &Session) -> CachedSession {
-        CachedSession {
-            session: session.at.session,
-            device: session.at.device.clone(),
-            stamp: session.at.stamp,
-            front_end: self.emitter.id().clone(),
-            snapshot: Vec::new(),
-        }
-    }
-
     /// Waits a little for the session cache; nothing in it is needed (P14).
     pub(crate) async fn in_cache<T>(&self, asked: impl Future<Output = acs_store::Result<T>>) -> Option<T> {
         match tokio::time::timeout(self.config.waits.cache, asked).await {
@@ -441,13 +450,6 @@ fn is_of(cookie: &CookieFacts, level: AuthLevel, device: Option<&DeviceId>) -> b
         Some(device) => *device == cookie.device,
         None => level == cookie.auth,
     }
-}
-
-/// Counts up with each process that goes on with a session without knowing of the one before: milliseconds since the session
-/// began, at least 1. A count of 1, 2, 3 would need a memory that this process has just lost, and two processes with the
-/// same number would give two records one id (P8).
-fn resume_number(started_at: Timestamp, now: Timestamp) -> u32 {
-    u32::try_from(now.since(started_at).as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 fn to_machine(call: Call) -> acs::Call {

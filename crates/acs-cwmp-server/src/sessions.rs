@@ -94,13 +94,18 @@ impl Sessions {
 
     /// The session is over; whether it still stood here.
     pub(crate) fn end(&self, slot: &Slot) -> bool {
+        let stood = self.leave(slot);
+        self.ended.insert(slot.id, ());
+        stood
+    }
+
+    /// Another front-end serves it: it is not here any more, and not over. Whether it still stood here.
+    pub(crate) fn leave(&self, slot: &Slot) -> bool {
         let mut live = self.live();
         let stood = live.by_id.remove(&slot.id).is_some();
         if live.by_device.get(&slot.device).is_some_and(|s| s.id == slot.id) {
             live.by_device.remove(&slot.device);
         }
-        drop(live);
-        self.ended.insert(slot.id, ());
         stood
     }
 

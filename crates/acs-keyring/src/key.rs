@@ -16,11 +16,13 @@ pub enum Purpose {
     Url,
     /// Passwords and secret parameter values at rest.
     Secret,
+    /// Sessions that one front-end leaves for another.
+    Session,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 4] = [Self::Cookie, Self::Nonce, Self::Url, Self::Secret];
+    pub const ALL: [Self; 5] = [Self::Cookie, Self::Nonce, Self::Url, Self::Secret, Self::Session];
 
     /// Its label.
     pub const fn as_str(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Purpose {
             Self::Nonce => "nonce",
             Self::Url => "url",
             Self::Secret => "secret",
+            Self::Session => "session",
         }
     }
 

@@ -20,6 +20,7 @@ hidden! {
     Download { command_key, file_type, file_size }
     DownloadUrl { username, file_size }
     GetParameterValuesResponse {}
+    HandedSession { account }
     ParameterRecord { name, secret }
     SetParameterValues { parameter_key }
     SetValue { path }

@@ -42,7 +42,7 @@ pub use id::{
 pub use model::{ModelKey, ModelNotes};
 pub use page::{Page, PageRequest};
 pub use secret::Secret;
-pub use session::{Exchange, SessionOutcome, SessionPhase, SessionRecord, SessionRef};
+pub use session::{Exchange, HandedSession, SessionOutcome, SessionPhase, SessionRecord, SessionRef};
 pub use task::{
     Applied, DownloadSource, DownloadSpec, Evidence, Obligation, Origin, SetValue, Task, TaskKind, TaskResult,
     TaskSpec, TaskState, TransferResult, Wanted,

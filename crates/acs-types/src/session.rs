@@ -1,6 +1,7 @@
 use std::net::IpAddr;
+use std::time::Duration;
 
-use cwmp_model::Timestamp;
+use cwmp_model::{DeviceIdentity, Timestamp};
 
 use crate::{AuthLevel, DeviceId, EmitterId, SessionId, SessionStamp, TaskId, Tenant};
 
@@ -13,8 +14,41 @@ pub struct SessionRef {
     pub session: SessionId,
     /// Its place among the device's sessions.
     pub stamp: SessionStamp,
-    /// How often the session went on without its snapshot (`design.md` §4.4).
+    /// 0 while one front-end serves the session; grows each time another one goes on with it (`design.md` §4.4):
+    /// milliseconds since its begin, so that no two front-ends give two records one id (P8).
     pub resume: u32,
+}
+
+/// What a front-end leaves between two POSTs, so that any other one goes on with the session (`design.md` §4.4). It may hold
+/// secrets: sealed as a whole before it leaves the process.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HandedSession {
+    /// The account so far. It is not over: its outcome says who knows the end, nobody yet.
+    pub account: SessionRecord,
+    /// How the CPE named itself in its Inform.
+    pub identity: DeviceIdentity,
+    /// DeviceInfo.SoftwareVersion of the Inform; empty: it did not say.
+    pub software_version: String,
+    /// The subscriber; empty: none is known.
+    pub subscriber_id: String,
+    /// How long it may be silent, as far as its Inform asked for that.
+    pub idle_timeout: Option<Duration>,
+    /// Provisioning wants to know of the end.
+    pub worked: bool,
+    /// Its device has begun a later session already.
+    pub late: bool,
+    /// The state machine, in its own versioned form (`cwmp_session::Snapshot`).
+    pub machine: Vec<u8>,
+}
+
+impl std::fmt::Debug for HandedSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let machine = format_args!("{} bytes", self.machine.len());
+        f.debug_struct("HandedSession")
+            .field("account", &self.account)
+            .field("machine", &machine)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One session as kept for support and billing: what `ctl session` shows.

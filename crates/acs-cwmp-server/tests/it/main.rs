@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
 mod authentication;
+mod hand_over;
 mod overload;
 mod quirks;
 mod receipts;

@@ -24,8 +24,8 @@ mod task;
 mod timer;
 
 use acs_types::{
-    ApiToken, AuditRecord, CpeCredential, DeviceSummary, EventRecord, FaultRecord, FileRecord, Holder, ModelNotes,
-    ObjectRecord, RefusedInform, SessionRecord, SummaryPatch, Task, Timer,
+    ApiToken, AuditRecord, CpeCredential, DeviceSummary, EventRecord, FaultRecord, FileRecord, HandedSession, Holder,
+    ModelNotes, ObjectRecord, RefusedInform, SessionRecord, SummaryPatch, Task, Timer,
 };
 use prost::Message;
 
@@ -72,6 +72,6 @@ macro_rules! records {
 }
 
 records! {
-    ApiToken, AuditRecord, CpeCredential, DeviceSummary, EventRecord, FaultRecord, FileRecord, Holder, ModelNotes,
+    ApiToken, AuditRecord, CpeCredential, DeviceSummary, EventRecord, FaultRecord, FileRecord, HandedSession, Holder, ModelNotes,
     ObjectRecord, RefusedInform, SessionRecord, SummaryPatch, Task, Timer,
 }

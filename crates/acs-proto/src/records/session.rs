@@ -1,4 +1,8 @@
-use acs_types::{AuthLevel, Exchange, SessionOutcome, SessionPhase, SessionRecord, SessionRef, SessionStamp};
+use std::time::Duration;
+
+use acs_types::{
+    AuthLevel, Exchange, HandedSession, SessionOutcome, SessionPhase, SessionRecord, SessionRef, SessionStamp,
+};
 use cwmp_model::Timestamp;
 
 use super::{Enumerated, RecordError, SecretSeal, Wire, field};
@@ -70,6 +74,36 @@ impl Wire for SessionRecord {
             exchange_count: message.exchange_count,
             record_count: message.record_count,
             complete: message.complete,
+        })
+    }
+}
+
+impl Wire for HandedSession {
+    type Message = v1::HandedSession;
+
+    fn to_wire(&self, seal: &dyn SecretSeal) -> v1::HandedSession {
+        v1::HandedSession {
+            account: Some(self.account.to_wire(seal)),
+            identity: Some(self.identity.to_wire(seal)),
+            software_version: self.software_version.clone(),
+            subscriber_id: self.subscriber_id.clone(),
+            idle_timeout_millis: self.idle_timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            worked: self.worked,
+            late: self.late,
+            machine: self.machine.clone(),
+        }
+    }
+
+    fn from_wire(message: v1::HandedSession, seal: &dyn SecretSeal) -> Result<Self, RecordError> {
+        Ok(Self {
+            account: field::required(message.account, "HandedSession.account", seal)?,
+            identity: field::required(message.identity, "HandedSession.identity", seal)?,
+            software_version: message.software_version,
+            subscriber_id: message.subscriber_id,
+            idle_timeout: message.idle_timeout_millis.map(Duration::from_millis),
+            worked: message.worked,
+            late: message.late,
+            machine: message.machine,
         })
     }
 }

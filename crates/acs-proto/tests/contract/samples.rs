@@ -59,6 +59,7 @@ fn what_the_first_version_wrote_is_read_for_ever() {
     samples.check_all("refused_inform", RefusedReason::ALL.map(|r| (r.as_str(), values::refused(r))));
     samples.check_all("event", values::events());
     samples.check("holder", &values::holder());
+    samples.check("handed_session", &values::handed_session());
 
     let stored = fs::read_dir(testdata()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let stored: BTreeSet<String> = stored.filter(|name| name.ends_with(".bin")).collect();

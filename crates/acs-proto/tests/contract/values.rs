@@ -318,6 +318,19 @@ pub(crate) fn session_record(outcome: SessionOutcome) -> SessionRecord {
     }
 }
 
+pub(crate) fn handed_session() -> HandedSession {
+    HandedSession {
+        account: session_record(SessionOutcome::Lost),
+        identity: identity(),
+        software_version: "1.2.3".into(),
+        subscriber_id: "subscriber-1".into(),
+        idle_timeout: Some(std::time::Duration::from_secs(45)),
+        worked: true,
+        late: true,
+        machine: vec![1, 2, 3],
+    }
+}
+
 pub(crate) fn fault_record() -> FaultRecord {
     FaultRecord {
         at: at(63),

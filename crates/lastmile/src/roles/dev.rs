@@ -161,6 +161,7 @@ impl Parts {
         let front_end = FrontEnd::new(
             front_end_config(config, booted),
             acs_cwmp_server::Services {
+                replay: None,
                 provisioning: service.clone(),
                 events: log.clone(),
                 cache: sessions.clone(),

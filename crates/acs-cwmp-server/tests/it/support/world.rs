@@ -6,7 +6,8 @@ use acs_cwmp_server::{
 };
 use acs_events::{AppendError, EventSink, MemoryEventLog};
 use acs_keyring::KeyRing;
-use acs_store::memory::MemorySessionCache;
+use acs_store::memory::{MemoryReplayWindow, MemorySessionCache};
+use acs_store::{ReplayWindow, SessionCache};
 use acs_types::{EventBody, EventRecord, SessionRecord};
 use async_trait::async_trait;
 
@@ -19,6 +20,7 @@ pub(crate) struct World {
     pub(crate) provisioning: Arc<FakeProvisioning>,
     pub(crate) events: Arc<MemoryEventLog>,
     pub(crate) cache: Arc<MemorySessionCache>,
+    replay: Arc<dyn ReplayWindow>,
     pub(crate) metrics: acs_telemetry::Metrics,
     pub(crate) stop: Stop,
 }
@@ -49,12 +51,50 @@ impl World {
         Self::build(scheme, |_| {}, Arc::clone(&self.provisioning), log, cache, "test-2")
     }
 
+    /// One of several front-ends over one session cache.
+    pub(crate) fn shared(scheme: CpeAuthScheme, cache: Arc<dyn SessionCache>) -> Self {
+        let (provisioning, events) = (shared(), Arc::new(MemoryEventLog::new()));
+        let replay = Arc::new(MemoryReplayWindow::new());
+        Self::sharing(scheme, provisioning, events, (cache, replay), "test-1")
+    }
+
+    /// Another one, which serves the same devices.
+    pub(crate) fn beside(&self, scheme: CpeAuthScheme, cache: Arc<dyn SessionCache>, emitter: &str) -> Self {
+        let shared = (cache, Arc::clone(&self.replay));
+        Self::sharing(scheme, Arc::clone(&self.provisioning), Arc::clone(&self.events), shared, emitter)
+    }
+
+    fn sharing(
+        scheme: CpeAuthScheme,
+        provisioning: Arc<FakeProvisioning>,
+        events: Arc<MemoryEventLog>,
+        (cache, replay): (Arc<dyn SessionCache>, Arc<dyn ReplayWindow>),
+        emitter: &str,
+    ) -> Self {
+        let log = (Arc::clone(&events), events as _);
+        let own = Arc::new(MemorySessionCache::new());
+        let change = |config: &mut Config| config.shared_sessions = true;
+        Self::build_on(scheme, change, provisioning, log, (own, cache, replay), emitter)
+    }
+
     fn build(
         scheme: CpeAuthScheme,
         change: impl FnOnce(&mut Config),
         provisioning: Arc<FakeProvisioning>,
-        (events, log): (Arc<MemoryEventLog>, Arc<dyn EventSink>),
+        log: (Arc<MemoryEventLog>, Arc<dyn EventSink>),
         cache: Arc<MemorySessionCache>,
+        emitter: &str,
+    ) -> Self {
+        let used = Arc::clone(&cache) as _;
+        Self::build_on(scheme, change, provisioning, log, (cache, used, Arc::new(MemoryReplayWindow::new())), emitter)
+    }
+
+    fn build_on(
+        scheme: CpeAuthScheme,
+        change: impl FnOnce(&mut Config),
+        provisioning: Arc<FakeProvisioning>,
+        (events, log): (Arc<MemoryEventLog>, Arc<dyn EventSink>),
+        (cache, used, replay): (Arc<MemorySessionCache>, Arc<dyn SessionCache>, Arc<dyn ReplayWindow>),
         emitter: &str,
     ) -> Self {
         let metrics = acs_telemetry::Metrics::default();
@@ -62,14 +102,15 @@ impl World {
         config.clock = Clock::tokio();
         change(&mut config);
         let services = Services {
+            replay: Some(Arc::clone(&replay)),
             provisioning: Arc::clone(&provisioning) as _,
             events: log,
-            cache: Arc::clone(&cache) as _,
+            cache: used,
             keys: Arc::new(KeyRing::from_key("k", &[3; 32])),
         };
         let front_end = FrontEnd::new(config, services, Metrics::registered(&metrics));
         front_end.look_after_sessions();
-        Self { front_end, provisioning, events, cache, metrics, stop: Stop::default() }
+        Self { front_end, provisioning, events, cache, replay, metrics, stop: Stop::default() }
     }
 
     /// A CPE on a new connection, without TLS.

@@ -1,0 +1,318 @@
+//! Sessions that any front-end continues (`design.md` §4.4, P12, P13, P14).
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use acs_cwmp_server::CpeAuthScheme;
+use acs_proto::AnswerOutcome;
+use acs_store::memory::MemorySessionCache;
+use acs_store::{CachedSession, Error, Result, SessionCache};
+use acs_types::{DeviceId, SessionId, SessionOutcome, SessionStamp};
+use async_trait::async_trait;
+use cwmp_codec::{AcsRequest, SetParameterValues};
+use cwmp_model::{ParameterPath, ParameterValue, Value};
+
+use crate::support::*;
+
+/// A session cache that two front-ends share, that can be taken away, and that keeps what was laid down.
+#[derive(Default)]
+struct SharedCache {
+    cache: MemorySessionCache,
+    away: AtomicBool,
+    laid_down: Mutex<Vec<Vec<u8>>>,
+}
+
+impl SharedCache {
+    fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
+    }
+
+    fn laid_down(&self) -> Vec<Vec<u8>> {
+        self.laid_down.lock().unwrap().clone()
+    }
+
+    fn here(&self) -> Result<&MemorySessionCache> {
+        match self.away.load(Ordering::Relaxed) {
+            true => Err(Error::Unavailable("the test took it away".into())),
+            false => Ok(&self.cache),
+        }
+    }
+}
+
+#[async_trait]
+impl SessionCache for SharedCache {
+    async fn begin(&self, session: &CachedSession) -> Result<Option<SessionId>> {
+        self.here()?.begin(session).await
+    }
+
+    async fn put_snapshot(&self, session: &SessionId, snapshot: Vec<u8>) -> Result<()> {
+        self.here()?;
+        self.laid_down.lock().unwrap().push(snapshot.clone());
+        self.cache.put_snapshot(session, snapshot).await
+    }
+
+    async fn session(&self, session: &SessionId) -> Result<Option<CachedSession>> {
+        self.here()?.session(session).await
+    }
+
+    async fn current(&self, device: &DeviceId) -> Result<Option<SessionId>> {
+        self.here()?.current(device).await
+    }
+
+    async fn last_stamp(&self, device: &DeviceId) -> Result<SessionStamp> {
+        self.here()?.last_stamp(device).await
+    }
+
+    async fn end(&self, device: &DeviceId, session: &SessionId) -> Result<bool> {
+        self.here()?.end(device, session).await
+    }
+
+    async fn hint_work(&self, device: &DeviceId) -> Result<Option<SessionId>> {
+        self.here()?.hint_work(device).await
+    }
+
+    async fn take_hint(&self, device: &DeviceId) -> Result<bool> {
+        self.here()?.take_hint(device).await
+    }
+
+    async fn live_sessions(&self) -> Result<u64> {
+        self.here()?.live_sessions().await
+    }
+}
+
+fn two() -> (Arc<SharedCache>, World, World) {
+    let cache = SharedCache::new();
+    let one = World::shared(CpeAuthScheme::Open, Arc::clone(&cache) as _);
+    let other = one.beside(CpeAuthScheme::Open, Arc::clone(&cache) as _, "test-2");
+    (cache, one, other)
+}
+
+/// The answers that provisioning got, by call and task, in order.
+fn answers(world: &World) -> Vec<(String, Option<String>)> {
+    let nexts = world.provisioning.nexts();
+    let answers = nexts.iter().flat_map(|next| &next.answers);
+    answers.map(|answer| (answer.id.clone(), answer.task.as_ref().map(ToString::to_string))).collect()
+}
+
+fn known(call: &str) -> (String, Option<String>) {
+    (call.to_owned(), Some("task-1".to_owned()))
+}
+
+fn assert_ids_differ(world: &World) {
+    let records = world.records();
+    let mut ids: Vec<_> = records.iter().map(|record| record.event_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), records.len(), "P8: no two records with one id");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_alternates_between_two_front_ends_p13() {
+    let (_cache, one, other) = two();
+    one.provisioning.wants_values(2);
+    let mut cpe = one.connect();
+    cpe.inform(&["1 BOOT"]).await;
+    cpe.expect_inform_response();
+    let mut cpe = other.connect().with_cookie_of(&cpe);
+    cpe.empty_post().await;
+    cpe.expect_body("call-1");
+    let mut cpe = one.connect().with_cookie_of(&cpe);
+    cpe.post(&values_response("call-1", "v")).await;
+    cpe.expect_body("call-2");
+    let mut cpe = other.connect().with_cookie_of(&cpe);
+    cpe.post(&values_response("call-2", "w")).await;
+    cpe.expect_end();
+    assert_eq!(answers(&one), [known("call-1"), known("call-2")], "both answers are known for what they are");
+    let accounts = one.accounts().await;
+    let [account] = &accounts[..] else { panic!("one end, told by one front-end: {accounts:?}") };
+    assert_eq!((account.outcome, account.complete), (SessionOutcome::Completed, false), "P9");
+    // An Inform alone is not laid down: an idle session costs nothing.
+    assert_eq!(account.exchange_count, 6, "the ladder goes along from the first request on");
+    assert_ids_differ(&one);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(one.accounts().await.len(), 1, "the front-end that the session left tells no end of it");
+    assert_eq!((one.front_end.live_sessions(), other.front_end.live_sessions()), (0, 0));
+    assert_eq!(one.metric("sessions_moved_total"), 1.0);
+    assert!(one.provisioning.ends().iter().all(|end| end.outcome == SessionOutcome::Completed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_alternates_without_the_session_cache_p14() {
+    let (cache, one, other) = two();
+    cache.set_away(true);
+    one.provisioning.wants_values(1);
+    let mut cpe = one.connect();
+    cpe.inform(&["1 BOOT"]).await;
+    cpe.expect_inform_response();
+    let mut cpe = other.connect().with_cookie_of(&cpe);
+    cpe.empty_post().await;
+    cpe.expect_body("call-1");
+    let mut cpe = one.connect().with_cookie_of(&cpe);
+    cpe.post(&values_response("call-1", "v")).await;
+    cpe.expect_end();
+    assert_eq!(
+        answers(&one),
+        [("call-1".to_owned(), None)],
+        "an answer nobody knows here is evidence (design.md §4.4)"
+    );
+    assert_ids_differ(&one);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert!(one.accounts().await.iter().all(|account| !account.complete), "P9: no one front-end saw all of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_finds_its_task_at_another_front_end_p13_f3() {
+    let (_cache, one, other) = two();
+    let parameters = vec![ParameterValue { name: ParameterPath::new("Device.X").unwrap(), value: Value::string("v") }];
+    let request = SetParameterValues { parameters, parameter_key: "attempt-1".into() };
+    one.provisioning.wants("set-1", AcsRequest::SetParameterValues(request));
+    let mut cpe = one.connect();
+    cpe.inform(&["2 PERIODIC"]).await;
+    cpe.empty_post().await;
+    cpe.expect_body("SetParameterValues");
+    // kill -9: the first front-end is never heard of again.
+    let mut cpe = other.connect().with_cookie_of(&cpe);
+    cpe.post(&envelope(
+        "set-1",
+        "<cwmp:SetParameterValuesResponse><Status>0</Status></cwmp:SetParameterValuesResponse>",
+    ))
+    .await;
+    cpe.expect_end();
+    let nexts = one.provisioning.nexts();
+    let answer = &nexts.last().unwrap().answers[0];
+    assert_eq!(answer.attempt.as_ref().map(ToString::to_string).as_deref(), Some("attempt-1"), "P2");
+    assert!(matches!(answer.outcome, AnswerOutcome::Response(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_drained_goes_on_at_another_front_end_p12() {
+    let (_cache, one, other) = two();
+    one.provisioning.wants_values(1);
+    let mut cpe = one.connect();
+    cpe.inform(&["1 BOOT"]).await;
+    cpe.empty_post().await;
+    cpe.expect_body("call-1");
+    one.front_end.drain().await;
+    let accounts = one.accounts().await;
+    assert_eq!((accounts[0].outcome, accounts[0].complete), (SessionOutcome::Drained, false), "P9");
+    let mut cpe = other.connect().with_cookie_of(&cpe);
+    cpe.post(&values_response("call-1", "v")).await;
+    cpe.expect_end();
+    assert_eq!(answers(&one).last(), Some(&known("call-1")));
+    let accounts = other.accounts().await;
+    assert_eq!(accounts.last().map(|account| account.outcome), Some(SessionOutcome::Completed));
+    assert_ids_differ(&one);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_the_cache_was_not_told_is_told_later_p14() {
+    let (cache, one, _other) = two();
+    let mut cpe = one.connect();
+    cpe.inform(&["2 PERIODIC"]).await;
+    cpe.expect_inform_response();
+    cache.set_away(true);
+    cpe.empty_post().await;
+    cpe.expect_end();
+    one.settle().await;
+    assert_eq!(one.provisioning.ends().len(), 1, "a work hint may stand where the cache does not tell");
+    cache.set_away(false);
+    let device = DEVICE.parse().unwrap();
+    assert!(cache.current(&device).await.unwrap().is_some(), "the cache believes it to be live");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(cache.current(&device).await.unwrap(), None, "so that the device is woken again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_session_lays_nothing_down() {
+    let (cache, one, _other) = two();
+    let mut cpe = one.connect();
+    cpe.inform(&["2 PERIODIC"]).await;
+    cpe.empty_post().await;
+    cpe.expect_end();
+    assert_eq!(cache.laid_down(), Vec::<Vec<u8>>::new(), "design.md §4.9");
+    assert!(one.accounts().await[0].complete, "P9");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_laid_down_shows_no_secret_p26() {
+    let (cache, one, _other) = two();
+    let name = ParameterPath::new("Device.ManagementServer.Password").unwrap();
+    let parameters = vec![ParameterValue { name, value: Value::string("canary-secret") }];
+    let request = SetParameterValues { parameters, parameter_key: "attempt-1".into() };
+    one.provisioning.wants("set-1", AcsRequest::SetParameterValues(request));
+    let mut cpe = one.connect();
+    cpe.inform(&["2 PERIODIC"]).await;
+    cpe.empty_post().await;
+    cpe.expect_body("canary-secret");
+    let laid_down = cache.laid_down();
+    assert!(!laid_down.is_empty());
+    for part in [&b"canary"[..], DEVICE.as_bytes(), b"Device."] {
+        assert!(laid_down.iter().all(|bytes| !bytes.windows(part.len()).any(|w| w == part)), "it is sealed as a whole");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_costs_a_resume_only_p14() {
+    let (cache, one, other) = two();
+    one.provisioning.wants("reboot-1", AcsRequest::Reboot { command_key: "k".into() });
+    let mut cpe = one.connect();
+    cpe.inform(&["1 BOOT"]).await;
+    cpe.empty_post().await;
+    cpe.expect_body("Reboot");
+    let session = one.provisioning.begins()[0].session.session;
+    for damaged in [Vec::new(), b"nonsense".to_vec(), cache.laid_down()[0][1..].to_vec()] {
+        cache.put_snapshot(&session, damaged).await.unwrap();
+        let mut again =
+            other.beside(CpeAuthScheme::Open, Arc::clone(&cache) as _, "test-3").connect().with_cookie_of(&cpe);
+        again.empty_post().await;
+        again.expect_end();
+        one.provisioning.wants_values(0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_session_elsewhere_ends_the_older_one_cwmp_129() {
+    let (_cache, one, other) = two();
+    let mut old = one.connect();
+    old.inform(&["1 BOOT"]).await;
+    old.expect_inform_response();
+    let mut new = other.connect();
+    new.inform(&["1 BOOT"]).await;
+    new.expect_inform_response();
+    new.empty_post().await;
+    new.expect_end();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let accounts = one.accounts().await;
+    let of = |stamp| accounts.iter().find(|account| account.at.stamp == stamp).expect("an end for each session");
+    let begins = one.provisioning.begins();
+    assert!(of(begins[1].session.stamp).complete, "P9");
+    assert_eq!(of(begins[0].session.stamp).outcome, SessionOutcome::TimedOut);
+    assert!(begins[1].session.stamp > begins[0].session.stamp, "P9");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_digest_answer_serves_once_at_all_front_ends_x19_p24() {
+    let cache = SharedCache::new();
+    let one = World::shared(CpeAuthScheme::Digest, Arc::clone(&cache) as _);
+    let other = one.beside(CpeAuthScheme::Digest, Arc::clone(&cache) as _, "test-2");
+    one.provisioning.knows("user", "right", Some(DEVICE));
+    let mut cpe = one.connect();
+    cpe.inform(&["1 BOOT"]).await;
+    cpe.expect_challenge("Digest");
+    let cpe_login = one.connect().login("user", "right").credentials.expect("a login");
+    let authorization = cpe.authorization(&cpe_login, 1);
+    let answered = Sent::post(inform(&["1 BOOT"])).with("Authorization", &authorization);
+    cpe.exchange(&answered).await;
+    cpe.expect_inform_response();
+    let mut thief = other.connect();
+    thief.exchange(&answered).await;
+    thief.expect_challenge("Digest");
+    assert!(thief.answer.header("www-authenticate").is_some_and(|header| header.contains("stale=true")));
+    assert_eq!(one.provisioning.begins().len(), 1);
+}
