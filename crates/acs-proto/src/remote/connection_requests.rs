@@ -5,8 +5,10 @@ use async_trait::async_trait;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::call::once;
+use super::call::call;
 use super::limits::{Deadlines, MESSAGE_BYTES_MAX};
+use super::methods;
+use super::peers::Peers;
 use super::status::{malformed_reply, request, to_status};
 use crate::records::{RecordError, SecretSeal, Unsealed, Wire, field};
 use crate::v1::WakeOutcomeName as Name;
@@ -14,27 +16,29 @@ use crate::v1::connection_requests_client::ConnectionRequestsClient as ClientStu
 use crate::v1::connection_requests_server::{ConnectionRequests as ServerStub, ConnectionRequestsServer as Service};
 use crate::{ConnectionRequests, ServiceError, WakeOutcome, WakeRequest, v1};
 
-/// Connection requests sent by another process. Cheap to clone; all clones share one connection.
+/// Connection requests sent by another process. Cheap to clone; all clones share connections.
 #[derive(Debug, Clone)]
 pub struct ConnectionRequestsClient {
-    stub: ClientStub<Channel>,
+    peers: Peers,
     deadlines: Deadlines,
 }
 
 impl ConnectionRequestsClient {
-    /// Speaks over `channel`, which has to be private: secrets go through it.
-    pub fn new(channel: Channel, deadlines: Deadlines) -> Self {
-        let stub = ClientStub::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        Self { stub, deadlines }
+    /// Speaks to `peers`. A single channel will do; it has to be private: secrets go through it.
+    pub fn new(peers: impl Into<Peers>, deadlines: Deadlines) -> Self {
+        Self { peers: peers.into(), deadlines }
     }
 }
 
 #[async_trait]
 impl ConnectionRequests for ConnectionRequestsClient {
     async fn wake(&self, request: WakeRequest) -> Result<WakeOutcome, ServiceError> {
-        let message = request.to_wire(&Unsealed);
-        let send = |mut stub: ClientStub<Channel>, request| async move { stub.wake(request).await };
-        let message = once(&self.stub, self.deadlines.wake, message, send).await?;
+        let message = || request.to_wire(&Unsealed);
+        let send = |channel: Channel, request| async move {
+            ClientStub::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX).wake(request).await
+        };
+        let way = (methods::WAKE, &self.deadlines);
+        let message = call(&self.peers, way, request.device.as_str(), message, send).await?;
         field::required(message.outcome, "WakeReply.outcome", &Unsealed).map_err(|error| malformed_reply(&error))
     }
 }

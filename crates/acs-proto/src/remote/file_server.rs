@@ -6,9 +6,11 @@ use cwmp_model::Timestamp;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::call::{once, repeated, reply};
+use super::call::{call, call_once, reply};
 use super::file_content::{from_parts, to_parts};
 use super::limits::{Deadlines, FILE_MESSAGE_BYTES_MAX};
+use super::methods::{self, Method};
+use super::peers::Peers;
 use super::status::{malformed_reply, malformed_request, request, to_status};
 use crate::records::{RecordError, SecretSeal, Unsealed, Wire, field, file_type};
 use crate::v1::file_server_client::FileServerClient as ClientStub;
@@ -16,41 +18,49 @@ use crate::v1::file_server_server::{FileServer as ServerStub, FileServerServer a
 use crate::v1::store_part::Part;
 use crate::{FileContent, FileServer, NewFile, ServiceError, SignedUrl, v1};
 
-/// The file server in another process. Cheap to clone; all clones share one connection.
+/// The file server in another process. Cheap to clone; all clones share connections.
 #[derive(Debug, Clone)]
 pub struct FileServerClient {
-    stub: ClientStub<Channel>,
+    peers: Peers,
     deadlines: Deadlines,
 }
 
 impl FileServerClient {
-    /// Speaks over `channel`.
-    pub fn new(channel: Channel, deadlines: Deadlines) -> Self {
-        let stub = ClientStub::new(channel).max_decoding_message_size(FILE_MESSAGE_BYTES_MAX);
-        Self { stub, deadlines }
+    /// Speaks to `peers`; a single channel will do.
+    pub fn new(peers: impl Into<Peers>, deadlines: Deadlines) -> Self {
+        Self { peers: peers.into(), deadlines }
     }
+
+    fn way(&self, method: Method) -> (Method, &Deadlines) {
+        (method, &self.deadlines)
+    }
+}
+
+fn stub(channel: Channel) -> ClientStub<Channel> {
+    ClientStub::new(channel).max_decoding_message_size(FILE_MESSAGE_BYTES_MAX)
 }
 
 #[async_trait]
 impl FileServer for FileServerClient {
     async fn store(&self, file: NewFile, content: FileContent) -> Result<FileRecord, ServiceError> {
+        let name = file.name.clone();
         let parts = to_parts(file.to_wire(&Unsealed), content);
-        let send = |mut stub: ClientStub<Channel>, request| async move { stub.store(request).await };
-        let message = once(&self.stub, self.deadlines.upload, parts, send).await?;
+        let send = |channel, request| async move { stub(channel).store(request).await };
+        let message = call_once(&self.peers, self.way(methods::STORE), &name, parts, send).await?;
         field::required(message.file, "StoreReply.file", &Unsealed).map_err(|error| malformed_reply(&error))
     }
 
     async fn remove(&self, file: &FileId) -> Result<(), ServiceError> {
-        let message = v1::RemoveRequest { file: file.to_string() };
-        let send = |mut stub: ClientStub<Channel>, request| async move { stub.remove(request).await };
-        once(&self.stub, self.deadlines.request, message, send).await.map(|v1::RemoveReply {}| ())
+        let message = || v1::RemoveRequest { file: file.to_string() };
+        let send = |channel, request| async move { stub(channel).remove(request).await };
+        call(&self.peers, self.way(methods::REMOVE), file.as_str(), message, send).await.map(|v1::RemoveReply {}| ())
     }
 
     async fn sign(&self, device: &DeviceId, file: &FileId, expires: Timestamp) -> Result<SignedUrl, ServiceError> {
         let message =
             || v1::SignRequest { device: device.to_string(), file: file.to_string(), expires_at: expires.as_micros() };
-        let send = |mut stub: ClientStub<Channel>, request| async move { stub.sign(request).await };
-        reply(repeated(&self.stub, self.deadlines.request, message, send).await?)
+        let send = |channel, request| async move { stub(channel).sign(request).await };
+        reply(call(&self.peers, self.way(methods::SIGN), device.as_str(), message, send).await?)
     }
 }
 

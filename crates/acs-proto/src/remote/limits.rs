@@ -23,8 +23,10 @@ pub(super) const ERROR_MESSAGE_BYTES_MAX: usize = 512;
 /// with code `deadline_exceeded`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
-    /// `verifier`, `begin`, `next`, `end`: a CPE waits.
+    /// `verifier`, `begin`: a CPE waits, and goes on without them.
     pub session: Duration,
+    /// `next`, `end`: they take the answers of a session.
+    pub turn: Duration,
     /// `append`, `observe`.
     pub records: Duration,
     /// `cancel`, `retry`, opening of `watch`, `sign`, `remove`.
@@ -39,6 +41,7 @@ impl Default for Deadlines {
     fn default() -> Self {
         Self {
             session: Duration::from_secs(5),
+            turn: Duration::from_secs(20),
             records: Duration::from_secs(3),
             request: Duration::from_secs(10),
             wake: Duration::from_secs(30),

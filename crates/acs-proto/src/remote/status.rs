@@ -1,5 +1,7 @@
 //! Errors as gRPC statuses and back: the class is the code, the rest stands in `details`.
 
+use std::error::Error as _;
+
 use bytes::Bytes;
 use prost::Message;
 use tonic::{Code, Status};
@@ -17,7 +19,11 @@ pub(super) fn to_status(error: &ServiceError) -> Status {
 
 /// A status as it came in: from a service of Lastmile, or from gRPC itself and what lies between.
 pub(super) fn from_status(status: &Status) -> ServiceError {
-    let (class, default_code) = class_of(status.code());
+    let (class, default_code) = match status.code() {
+        // Only what did not come from the other end has a source: the connection broke.
+        Code::Unknown | Code::Internal if status.source().is_some() => class_of(Code::Unavailable),
+        code => class_of(code),
+    };
     match v1::ErrorDetail::decode(status.details()) {
         Ok(detail) if !detail.code.is_empty() => ServiceError {
             class,
@@ -25,10 +31,38 @@ pub(super) fn from_status(status: &Status) -> ServiceError {
             text: detail.text,
             fields: detail.fields.into_iter().map(|problem| (problem.field, problem.problem)).collect(),
         },
-        _ => {
-            ServiceError::new(class, default_code, format!("the service did not answer as asked: {}", status.message()))
-        }
+        _ => ServiceError::new(class, default_code, format!("the service did not answer as asked: {}", cause(status))),
     }
+}
+
+/// Whether the call certainly did not leave this process: no connection could be made, or the one there was took no more.
+pub(super) fn never_sent(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        let closed = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
+        if closed || error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// No call can be made to a process.
+pub(super) fn unreachable(service: &str, peer: &str, status: &Status) -> ServiceError {
+    let why = cause(status);
+    ServiceError::new(ErrorClass::Unavailable, "unavailable", format!("{service} at {peer} cannot be reached: {why}"))
+}
+
+/// What is at the bottom of it.
+fn cause(status: &Status) -> String {
+    let mut why = status.message().to_owned();
+    let mut source = status.source();
+    while let Some(error) = source {
+        why = error.to_string();
+        source = error.source();
+    }
+    why
 }
 
 /// The request in a message.

@@ -5,6 +5,7 @@ mod files;
 mod limits;
 mod loopback;
 mod provisioning;
+mod transport;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;

@@ -16,5 +16,5 @@ pub(crate) async fn connect(router: Router) -> Channel {
 /// Long enough for a busy machine.
 pub(crate) fn deadlines() -> acs_proto::remote::Deadlines {
     let long = Duration::from_secs(60);
-    acs_proto::remote::Deadlines { session: long, records: long, request: long, wake: long, upload: long }
+    acs_proto::remote::Deadlines { session: long, turn: long, records: long, request: long, wake: long, upload: long }
 }
