@@ -1,17 +1,18 @@
 //! Event records on their way out: numbered, made durable, and never given up while a place may be found.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use acs_events::{AppendError, EventSink};
 use acs_proto::Provisioning;
-use acs_types::{EmitterId, EventBody, EventRecord, InformEvent};
-use cwmp_model::ParameterValue;
+use acs_types::{EmitterId, EventBody, EventId, EventRecord, InformEvent, Position, Tenant};
+use cwmp_model::{ParameterValue, Timestamp};
 use fail::fail_point;
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
+use crate::numbers::Numbers;
 
 /// How long records may take (`design.md` §3.5).
 #[derive(Debug, Clone)]
@@ -25,11 +26,19 @@ pub struct ReceiptLimits {
     pub kept: usize,
     /// And over this many bytes of them, roughly counted: Informs may be large (P19).
     pub kept_bytes: usize,
+    /// How often control totals are emitted (P10).
+    pub totals: Duration,
 }
 
 impl Default for ReceiptLimits {
     fn default() -> Self {
-        Self { log: Duration::from_secs(2), outbox: Duration::from_secs(3), kept: 10_000, kept_bytes: 64 << 20 }
+        Self {
+            log: Duration::from_secs(2),
+            outbox: Duration::from_secs(3),
+            kept: 10_000,
+            kept_bytes: 64 << 20,
+            totals: Duration::from_secs(60),
+        }
     }
 }
 
@@ -48,28 +57,21 @@ pub(crate) struct Emitter {
     outbox: Arc<dyn Provisioning>,
     limits: ReceiptLimits,
     metrics: Arc<Metrics>,
-    state: Mutex<Numbers>,
+    state: Mutex<State>,
+    /// Held while control totals are made.
+    totalling: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug)]
-struct Numbers {
-    next: u64,
-    free: BTreeSet<u64>,
+/// The numbers, and the records that found no place yet.
+#[derive(Debug, Default)]
+struct State {
+    numbers: Numbers,
     again: VecDeque<EventRecord>,
     /// What `again` takes, by [`weight`].
     again_bytes: usize,
 }
 
-impl Numbers {
-    fn take(&mut self) -> u64 {
-        if let Some(free) = self.free.pop_first() {
-            return free;
-        }
-        let number = self.next;
-        self.next += 1;
-        number
-    }
-
+impl State {
     fn keep(&mut self, record: EventRecord) {
         self.again_bytes += weight(&record);
         self.again.push_back(record);
@@ -90,8 +92,8 @@ impl Emitter {
         limits: ReceiptLimits,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let state = Mutex::new(Numbers { next: 1, free: BTreeSet::new(), again: VecDeque::new(), again_bytes: 0 });
-        Self { id, log, outbox, limits, metrics, state }
+        let (state, totalling) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { id, log, outbox, limits, metrics, state, totalling }
     }
 
     pub(crate) fn id(&self) -> &EmitterId {
@@ -100,7 +102,7 @@ impl Emitter {
 
     /// Makes a record durable: event log, else outbox. `Ok` is what a receipt stands on (P7).
     pub(crate) async fn receipt(&self, mut record: EventRecord) -> Result<(), NotDurable> {
-        record.emitter_seq = self.state().take();
+        record.emitter_seq = self.state().numbers.take();
         let began = Instant::now();
         fail_point!("front_end::before_append");
         let mut in_log = self.append(record.clone()).await;
@@ -108,12 +110,13 @@ impl Emitter {
             in_log = self.append(record.clone()).await;
         }
         if in_log == Append::Durable {
+            self.state().numbers.settle(record.emitter_seq);
             fail_point!("front_end::after_append");
             self.metrics.receipt("log", began.elapsed());
             return Ok(());
         }
-        let outbox = self.outbox.append(vec![record.clone()]);
-        if matches!(tokio::time::timeout(self.limits.outbox, outbox).await, Ok(Ok(()))) {
+        if self.append_to_outbox(record.clone()).await {
+            self.state().numbers.settle(record.emitter_seq);
             self.metrics.receipt("outbox", began.elapsed());
             return Ok(());
         }
@@ -124,38 +127,83 @@ impl Emitter {
 
     /// Appends a record that no answer depends on.
     pub(crate) async fn unawaited(&self, mut record: EventRecord) {
-        record.emitter_seq = self.state().take();
+        record.emitter_seq = self.state().numbers.take();
         let copy = record.clone();
         let append = self.log.append_unawaited(vec![record]);
         match tokio::time::timeout(self.limits.log, append).await {
-            Ok(Ok(())) => {}
+            // Control totals are made only of what is flushed.
+            Ok(Ok(())) => self.state().numbers.settle(copy.emitter_seq),
             Ok(Err(_)) | Err(_) => self.keep(copy),
         }
     }
 
-    /// Tries what found no place again, oldest first, until one fails. Called from time to time.
+    /// Tries what found no place again, oldest first, until one finds neither log nor outbox. Called from time to time.
     pub(crate) async fn retry_kept(&self) {
         loop {
             let Some(record) = self.state().again.front().cloned() else { return };
             let (id, number) = (record.event_id, record.emitter_seq);
-            let appended = self.append(record).await;
+            let mut appended = self.append(record.clone()).await;
+            if appended == Append::Failed && self.append_to_outbox(record).await {
+                appended = Append::Durable;
+            }
             if appended == Append::Failed {
                 return;
             }
             let mut state = self.state();
-            if state.again.front().is_some_and(|first| first.event_id == id) {
-                state.pop_kept();
+            // Another one may have been dropped for want of room, and counted as lost, meanwhile.
+            if state.again.front().is_none_or(|first| first.event_id != id) {
+                continue;
             }
-            if appended == Append::TooLarge {
-                state.free.insert(number);
-                self.metrics.record_lost();
+            state.pop_kept();
+            match appended {
+                Append::TooLarge => {
+                    state.numbers.give_back(number);
+                    self.metrics.record_lost();
+                }
+                _ => state.numbers.settle(number),
             }
+        }
+    }
+
+    /// Accounts for the numbers up to the first one of which it is not known whether its record is durable, if there are any
+    /// new ones (P10). Called from time to time, and last of all.
+    pub(crate) async fn emit_totals(&self, at: Timestamp, tenant: &Tenant) {
+        let _one = self.totalling.lock().await;
+        let Some((number, totals)) = self.state().numbers.begin_totals() else { return };
+        let flushed = tokio::time::timeout(self.limits.log, self.log.flush()).await;
+        if !matches!(flushed, Ok(Ok(()))) {
+            self.state().numbers.give_back(number);
+            return;
+        }
+        self.state().numbers.end_totals(number, &totals);
+        let record = EventRecord {
+            event_id: EventId::of_totals(&self.id, totals.first),
+            device: None,
+            tenant: tenant.clone(),
+            subscriber_id: String::new(),
+            session: None,
+            position: Position::default(),
+            occurred_at: at,
+            emitter: self.id.clone(),
+            emitter_seq: number,
+            late: false,
+            body: EventBody::ControlTotals(totals),
+        };
+        if self.append(record.clone()).await == Append::Durable || self.append_to_outbox(record.clone()).await {
+            self.state().numbers.settle(number);
+        } else {
+            self.keep(record);
         }
     }
 
     /// How many records wait for a place.
     pub(crate) fn kept(&self) -> usize {
         self.state().again.len()
+    }
+
+    async fn append_to_outbox(&self, record: EventRecord) -> bool {
+        let outbox = self.outbox.append(vec![record]);
+        matches!(tokio::time::timeout(self.limits.outbox, outbox).await, Ok(Ok(())))
     }
 
     async fn append(&self, record: EventRecord) -> Append {
@@ -182,12 +230,13 @@ impl Emitter {
         while (state.again.len() > self.limits.kept || state.again_bytes > self.limits.kept_bytes)
             && let Some(dropped) = state.pop_kept()
         {
+            state.numbers.lose(dropped.emitter_seq);
             tracing::error!(emitter_seq = dropped.emitter_seq, "an event record found no place and is dropped");
             self.metrics.record_lost();
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, Numbers> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

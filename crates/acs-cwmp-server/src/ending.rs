@@ -30,21 +30,31 @@ impl FrontEnd {
         if self.sweeps.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.sweep(|front_end| async move { front_end.time_out().await });
+        self.sweep(SWEEP_INTERVAL, |front_end| async move { front_end.time_out().await });
         // By itself: an event log that hangs must not hold up the deadlines of sessions.
-        self.sweep(|front_end| async move {
+        self.sweep(SWEEP_INTERVAL, |front_end| async move {
             if front_end.emitter.kept() > 0 {
                 front_end.emitter.retry_kept().await;
             }
         });
+        self.sweep(self.config.receipts.totals, |front_end| async move { front_end.account_for_records().await });
     }
 
-    /// Does `work` from time to time, as long as the front-end is there.
-    fn sweep<F: Future<Output = ()> + Send>(self: &Arc<Self>, work: impl Fn(Arc<Self>) -> F + Send + 'static) {
+    /// Control totals (P10).
+    async fn account_for_records(&self) {
+        self.emitter.emit_totals(self.now(), &self.config.tenant).await;
+    }
+
+    /// Does `work` every `interval`, as long as the front-end is there.
+    fn sweep<F: Future<Output = ()> + Send>(
+        self: &Arc<Self>,
+        interval: Duration,
+        work: impl Fn(Arc<Self>) -> F + Send + 'static,
+    ) {
         let front_end = Arc::downgrade(self);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(SWEEP_INTERVAL).await;
+                tokio::time::sleep(interval).await;
                 let Some(front_end) = front_end.upgrade() else { return };
                 work(front_end).await;
             }
@@ -81,6 +91,7 @@ impl FrontEnd {
             tracing::warn!(left = self.tasks.len(), "the front-end stops before all ends of sessions were told");
         }
         self.emitter.retry_kept().await;
+        self.account_for_records().await;
     }
 
     /// A newer session of the device has begun (CWMP-129, CWMP-130).

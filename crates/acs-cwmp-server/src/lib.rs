@@ -32,6 +32,7 @@ mod ladder;
 mod limits;
 mod metrics;
 mod models;
+mod numbers;
 mod overload;
 mod post;
 mod records;

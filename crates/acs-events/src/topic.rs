@@ -9,7 +9,7 @@ pub enum Topic {
     Device,
     /// Transitions of tasks.
     Task,
-    /// Ends of sessions.
+    /// Ends of sessions, and control totals of who emits records.
     Session,
     /// What people and programs changed.
     Audit,
@@ -41,7 +41,7 @@ impl Topic {
             EventType::Inform | EventType::TransferComplete | EventType::InformRefused => Self::Inform,
             EventType::DeviceChange => Self::Device,
             EventType::TaskTransition => Self::Task,
-            EventType::SessionEnded => Self::Session,
+            EventType::SessionEnded | EventType::ControlTotals => Self::Session,
             EventType::Audit => Self::Audit,
         }
     }

@@ -112,7 +112,8 @@ impl OpenSessions {
     pub(crate) fn cursor(&self, partition: Partition, done: LogPosition) -> Cursor {
         let lane = (partition.number, 0)..=(partition.number, u64::MAX);
         let oldest = self.order.range(lane).next().and_then(|(_, session)| self.sessions.get(session));
-        let mark = oldest.and_then(|open| open.marks.iter().find(|(of, _)| *of == partition)).map(|(_, mark)| *mark);
+        let known = |open: &Open| open.marks.iter().find(|(of, _)| *of == partition).map_or(0, |(_, mark)| *mark);
+        let mark = oldest.map(known);
         Cursor { done, mark: mark.unwrap_or(done).min(done) }
     }
 
@@ -182,4 +183,106 @@ fn lost_record(open: &Open) -> Option<EventRecord> {
         body: EventBody::SessionEnded(Box::new(ended)),
         ..record.clone()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use acs_events::Topic;
+    use acs_types::{AuthLevel, DeviceId, SessionStamp, Tenant};
+    use cwmp_model::DeviceIdentity;
+
+    use super::*;
+
+    const INFORM: Topic = Topic::Inform;
+    const SESSION: Topic = Topic::Session;
+
+    fn session(n: u8) -> SessionId {
+        SessionId::from_bytes([n; 16])
+    }
+
+    fn event(topic: Topic, number: u32, position: u64, n: u8, body: EventBody) -> LoggedEvent {
+        let record = EventRecord {
+            event_id: EventId::of(&session(n), 0, position as u32),
+            device: Some(DeviceId::of(&DeviceIdentity { oui: "00AABB".into(), ..DeviceIdentity::default() })),
+            tenant: Tenant::default(),
+            subscriber_id: String::new(),
+            session: Some(session(n)),
+            position: Position { stamp: SessionStamp::from_micros(i64::from(n)), resume: 0, seq: 1 },
+            occurred_at: Timestamp::from_seconds(i64::from(n)),
+            emitter: "front.1".parse().expect("an id"),
+            emitter_seq: 1,
+            late: false,
+            body,
+        };
+        LoggedEvent { partition: Partition::of(topic, number), position, record }
+    }
+
+    fn inform(number: u32, position: u64, n: u8) -> LoggedEvent {
+        let body = InformRecord {
+            identity: DeviceIdentity::default(),
+            events: Vec::new(),
+            retry_count: 0,
+            current_time: String::new(),
+            parameters: Vec::new(),
+            cwmp_version: "1.0".into(),
+            remote: None,
+            auth: AuthLevel::Open,
+            tls: false,
+        };
+        event(INFORM, number, position, n, EventBody::Inform(Box::new(body)))
+    }
+
+    fn end(number: u32, position: u64, n: u8) -> LoggedEvent {
+        let mut open = OpenSessions::new();
+        open.follow(&inform(number, 1, n));
+        let mut lost = open.lost(|_| true, Duration::ZERO);
+        event(SESSION, number, position, n, lost.remove(0).body)
+    }
+
+    fn open(sessions: &OpenSessions) -> Vec<SessionId> {
+        sessions.lost(|_| true, Duration::MAX).into_iter().filter_map(|record| record.session).collect()
+    }
+
+    #[test]
+    fn an_end_that_is_read_before_its_inform_leaves_nothing_open_p9() {
+        let mut sessions = OpenSessions::new();
+        sessions.follow(&end(0, 1, 1));
+        sessions.follow(&inform(0, 1, 1));
+        assert_eq!(open(&sessions), []);
+        assert_eq!(sessions.cursor(Partition::of(INFORM, 0), 1), Cursor { done: 1, mark: 1 });
+    }
+
+    #[test]
+    fn a_cursor_marks_what_has_to_be_read_again_in_every_topic_of_the_number() {
+        let mut sessions = OpenSessions::new();
+        for event in [inform(0, 1, 1), end(0, 1, 1), inform(0, 2, 2), inform(0, 3, 3), end(0, 2, 3), inform(1, 1, 4)] {
+            sessions.follow(&event);
+        }
+        assert_eq!(open(&sessions), [session(2), session(4)]);
+        let cursor = |topic, number, done| sessions.cursor(Partition::of(topic, number), done);
+        assert_eq!(cursor(INFORM, 0, 3), Cursor { done: 3, mark: 1 }, "before the Inform of the oldest open one");
+        assert_eq!(cursor(SESSION, 0, 2), Cursor { done: 2, mark: 1 }, "and what had been read of ends then");
+        assert_eq!(cursor(INFORM, 1, 1), Cursor { done: 1, mark: 0 }, "each number by itself");
+        // Reading from the marks again opens the same sessions and no other.
+        let mut again = OpenSessions::new();
+        again.begin(Partition::of(INFORM, 0), 1);
+        again.begin(Partition::of(SESSION, 0), 1);
+        for event in [end(0, 2, 3), inform(0, 2, 2), inform(0, 3, 3)] {
+            again.follow(&event);
+        }
+        assert_eq!(open(&again), [session(2)]);
+    }
+
+    #[test]
+    fn a_record_counts_once_and_a_number_that_is_left_is_forgotten() {
+        let mut sessions = OpenSessions::new();
+        for event in [inform(0, 1, 1), inform(0, 1, 1), inform(1, 1, 2)] {
+            sessions.follow(&event);
+        }
+        let lost = sessions.lost(|_| true, Duration::MAX);
+        let EventBody::SessionEnded(first) = &lost[0].body else { panic!("{lost:?}") };
+        assert_eq!((lost.len(), first.record_count), (2, 1));
+        sessions.leave(0);
+        assert_eq!(open(&sessions), [session(2)]);
+    }
 }

@@ -49,13 +49,15 @@ pub(crate) fn project_news(record: &EventRecord, values_are_new: bool) -> Patch 
         (EventBody::Refused(refused), _) => {
             Patch { refused: Some((record.event_id, refused.clone())), ..Patch::default() }
         }
-        // Tasks are the store's already, device changes come from here, the audit log is written before each change.
+        // Tasks are the store's already, device changes come from here, the audit log is written before each change, totals are
+        // for who counts.
         (
             EventBody::Inform(_)
             | EventBody::Transfer(_)
             | EventBody::Task(_)
             | EventBody::Device(_)
-            | EventBody::Audit(_),
+            | EventBody::Audit(_)
+            | EventBody::ControlTotals(_),
             _,
         ) => Patch::default(),
     }

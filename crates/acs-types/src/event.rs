@@ -47,6 +47,7 @@ impl EventRecord {
             EventBody::Device(_) => EventType::DeviceChange,
             EventBody::Refused(_) => EventType::InformRefused,
             EventBody::Audit(_) => EventType::Audit,
+            EventBody::ControlTotals(_) => EventType::ControlTotals,
         }
     }
 }
@@ -79,11 +80,13 @@ pub enum EventType {
     InformRefused,
     /// A person or a token changed something (P27).
     Audit,
+    /// An emitter accounts for its numbers (P10).
+    ControlTotals,
 }
 
 impl EventType {
     /// Every type.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Inform,
         Self::TransferComplete,
         Self::SessionEnded,
@@ -91,6 +94,7 @@ impl EventType {
         Self::DeviceChange,
         Self::InformRefused,
         Self::Audit,
+        Self::ControlTotals,
     ];
 
     /// `ce_type` of the CloudEvent and name in the API.
@@ -103,6 +107,7 @@ impl EventType {
             Self::DeviceChange => "acs.device_change.v1",
             Self::InformRefused => "acs.inform_refused.v1",
             Self::Audit => "acs.audit.v1",
+            Self::ControlTotals => "acs.control_totals.v1",
         }
     }
 
@@ -129,6 +134,8 @@ pub enum EventBody {
     Refused(RefusedInform),
     /// See [`EventType::Audit`].
     Audit(AuditRecord),
+    /// See [`EventType::ControlTotals`].
+    ControlTotals(ControlTotals),
 }
 
 /// An accepted Inform. Secret parameter values are left out before it is made.
@@ -178,6 +185,18 @@ pub struct TransferRecord {
     pub complete_time: String,
     /// The same for every repetition by the CPE (CWMP-340).
     pub dedup_key: String,
+}
+
+/// What an emitter says of a range of its `emitter_seq`: all records of it that are durable now. The ranges of an emitter
+/// follow each other from 1 without gap or overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlTotals {
+    /// The first number of the range.
+    pub first: u64,
+    /// The last one, not below `first`.
+    pub last: u64,
+    /// How many numbers of the range have a durable record; `last - first + 1` unless some were given up without an answer.
+    pub count: u64,
 }
 
 /// A task changed its state.

@@ -272,6 +272,11 @@ impl EventId {
         Self::first_16(&hash)
     }
 
+    /// The id of the control totals of an emitter that begin with number `first`.
+    pub fn of_totals(emitter: &EmitterId, first: u64) -> Self {
+        Self::first_16(&hash_fields("lastmile totals v1", &[emitter.as_str().as_bytes(), &first.to_be_bytes()]))
+    }
+
     /// The id of the record that follows from another one (`what` names it).
     pub fn derived(from: &EventId, what: &str) -> Self {
         Self::first_16(&hash_fields("lastmile derived v1", &[from.as_bytes(), what.as_bytes()]))

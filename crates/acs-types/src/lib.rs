@@ -31,8 +31,8 @@ pub use device::{
     SummaryPatch,
 };
 pub use event::{
-    DeviceChange, EventBody, EventRecord, EventType, InformEvent, InformRecord, Position, TaskTransition,
-    TransferRecord,
+    ControlTotals, DeviceChange, EventBody, EventRecord, EventType, InformEvent, InformRecord, Position,
+    TaskTransition, TransferRecord,
 };
 pub use fault::{FaultRecord, ParameterFaultRecord, TaskFault};
 pub use file::{FileRecord, FileType};

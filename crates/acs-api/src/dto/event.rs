@@ -1,5 +1,5 @@
 use acs_events::LoggedEvent;
-use acs_types::{DeviceChange, EventBody, InformRecord, TaskTransition, TransferRecord};
+use acs_types::{ControlTotals, DeviceChange, EventBody, InformRecord, TaskTransition, TransferRecord};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,7 +16,7 @@ pub(crate) struct EventDto {
     /// The same in every copy of the record.
     event_id: String,
     /// `acs.inform.v1`, `acs.transfer_complete.v1`, `acs.session_ended.v1`, `acs.task_transition.v1`,
-    /// `acs.device_change.v1`, `acs.inform_refused.v1`, `acs.audit.v1`.
+    /// `acs.device_change.v1`, `acs.inform_refused.v1`, `acs.audit.v1`, `acs.control_totals.v1`.
     #[serde(rename = "type")]
     #[schema(example = "acs.inform.v1")]
     event_type: &'static str,
@@ -74,6 +74,7 @@ enum EventDataDto {
     Device(DeviceChangeDto),
     Refused(RefusedInformDto),
     Audit(AuditRecordDto),
+    ControlTotals(ControlTotalsDto),
 }
 
 impl From<EventBody> for EventDataDto {
@@ -86,6 +87,7 @@ impl From<EventBody> for EventDataDto {
             EventBody::Device(change) => Self::Device(change.into()),
             EventBody::Refused(refused) => Self::Refused(refused.into()),
             EventBody::Audit(record) => Self::Audit(record.into()),
+            EventBody::ControlTotals(totals) => Self::ControlTotals(totals.into()),
         }
     }
 }
@@ -223,5 +225,21 @@ impl From<DeviceChange> for DeviceChangeDto {
             }
         };
         Self { change: name, from, to }
+    }
+}
+
+/// What an emitter says of a range of its numbers.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ControlTotalsEvent)]
+struct ControlTotalsDto {
+    first_emitter_seq: u64,
+    last_emitter_seq: u64,
+    /// How many numbers of the range have a record.
+    count: u64,
+}
+
+impl From<ControlTotals> for ControlTotalsDto {
+    fn from(totals: ControlTotals) -> Self {
+        Self { first_emitter_seq: totals.first, last_emitter_seq: totals.last, count: totals.count }
     }
 }

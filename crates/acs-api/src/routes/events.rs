@@ -40,7 +40,7 @@ pub(crate) struct EventQuery {
     /// Only these types, separated by commas.
     #[serde(rename = "type")]
     #[param(
-        pattern = "^acs[.](inform|transfer_complete|session_ended|task_transition|device_change|inform_refused|audit)[.]v1(,acs[.](inform|transfer_complete|session_ended|task_transition|device_change|inform_refused|audit)[.]v1)*$",
+        pattern = "^acs[.](inform|transfer_complete|session_ended|task_transition|device_change|inform_refused|audit|control_totals)[.]v1(,acs[.](inform|transfer_complete|session_ended|task_transition|device_change|inform_refused|audit|control_totals)[.]v1)*$",
         example = "acs.inform.v1,acs.device_change.v1"
     )]
     event_type: Option<String>,

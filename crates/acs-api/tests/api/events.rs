@@ -76,6 +76,7 @@ pub(crate) fn bodies(device: &DeviceId) -> Vec<EventBody> {
             username: String::new(),
             reason: acs_types::RefusedReason::UnknownUser,
         }),
+        EventBody::ControlTotals(acs_types::ControlTotals { first: 1, last: 9, count: 9 }),
     ]
 }
 
@@ -118,7 +119,7 @@ async fn every_kind_of_event_is_streamed_as_documented() {
     let reply = bench.get("/events?follow=false").await;
     assert_eq!(reply.header("content-type"), "text/event-stream");
     let events = parse(&reply.text);
-    assert_eq!(events.len(), 6);
+    assert_eq!(events.len(), 7);
     for (id, name, data) in &events {
         schema::check(data, &json!({"$ref": "#/components/schemas/Event"}), "").unwrap();
         assert_eq!((&data["position"], &data["type"]), (&json!(id), &json!(name)));
@@ -136,13 +137,13 @@ async fn every_kind_of_event_is_streamed_as_documented() {
 #[tokio::test]
 async fn a_stream_goes_on_where_the_reader_was() {
     let (bench, device) = bench_with_events(Limits::default(), MemoryEventLog::new()).await;
-    assert_eq!(ids(&bench, "", None).await, [1, 2, 3, 4, 5, 6]);
-    assert_eq!(ids(&bench, "&after=0", None).await, [1, 2, 3, 4, 5, 6]);
-    assert_eq!(ids(&bench, "&after=4", None).await, [5, 6]);
-    assert_eq!(ids(&bench, "&after=1", Some("5")).await, [6], "Last-Event-ID wins");
-    assert_eq!(ids(&bench, "", Some("6")).await, [0u64; 0]);
+    assert_eq!(ids(&bench, "", None).await, [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(ids(&bench, "&after=0", None).await, [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(ids(&bench, "&after=4", None).await, [5, 6, 7]);
+    assert_eq!(ids(&bench, "&after=1", Some("6")).await, [7], "Last-Event-ID wins");
+    assert_eq!(ids(&bench, "", Some("7")).await, [0u64; 0]);
     assert_eq!(ids(&bench, "&type=acs.inform.v1,acs.device_change.v1", None).await, [1, 5]);
-    assert_eq!(ids(&bench, &format!("&device={device}"), None).await.len(), 6);
+    assert_eq!(ids(&bench, &format!("&device={device}"), None).await.len(), 7);
     assert_eq!(ids(&bench, "&device=00AABB-other", None).await, [0u64; 0]);
     for query in ["type=x", "device=x", "after=-1", "follow=maybe"] {
         assert_eq!(bench.get(&format!("/events?{query}")).await.status, 400, "{query}");
@@ -166,8 +167,8 @@ async fn what_is_not_kept_any_more_is_told() {
     let (bench, _) = bench_with_events(Limits::default(), MemoryEventLog::with_limit(2)).await;
     let reply = bench.get("/events?after=1").await;
     assert_eq!((reply.status.as_u16(), reply.code()), (410, "events_gone"));
-    assert!(reply.json["detail"].as_str().unwrap().contains("after=4"), "{}", reply.text);
-    assert_eq!(ids(&bench, "&after=0", None).await, [5, 6], "0 is the oldest kept");
+    assert!(reply.json["detail"].as_str().unwrap().contains("after=5"), "{}", reply.text);
+    assert_eq!(ids(&bench, "&after=0", None).await, [6, 7], "0 is the oldest kept");
 }
 
 async fn next_frame(body: &mut Body) -> String {
@@ -192,7 +193,7 @@ async fn a_follower_gets_new_events_and_comments_in_silence() {
     while !text.contains("data:") {
         text = next_frame(&mut body).await;
     }
-    assert_eq!(parse(&text)[0].0, 7, "only what is new");
+    assert_eq!(parse(&text)[0].0, 8, "only what is new");
 }
 
 #[tokio::test]

@@ -247,3 +247,58 @@ async fn informs_of_one_device_at_the_same_moment_have_an_order_p9() {
     stamps.dedup();
     assert_eq!(stamps.len(), 4, "every session has a place of its own");
 }
+
+/// What the records of the front-end are, by number; and what it says of them.
+fn numbered(world: &World) -> (Vec<u64>, Vec<acs_types::ControlTotals>) {
+    let mut numbers: Vec<_> = world.records().iter().map(|record| record.emitter_seq).collect();
+    numbers.sort_unstable();
+    let totals = |record: acs_types::EventRecord| match record.body {
+        EventBody::ControlTotals(totals) => Some(totals),
+        _ => None,
+    };
+    (numbers, world.records().into_iter().filter_map(totals).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn control_totals_account_for_every_record_once_a_minute_p10() {
+    let world = World::open();
+    world.front_end.look_after_sessions();
+    let session = async |n: u32| {
+        let mut cpe = world.connect();
+        cpe.post(&inform_of(SERIAL, &["2 PERIODIC"], n)).await;
+        cpe.expect_inform_response();
+        cpe.empty_post().await;
+        cpe.expect_end();
+        world.accounts().await;
+    };
+    session(0).await;
+    session(0).await;
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let (numbers, totals) = numbered(&world);
+    assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    assert_eq!(totals, [acs_types::ControlTotals { first: 1, last: 4, count: 4 }], "P10: two Informs, two ends");
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(numbered(&world).1.len(), 1, "nothing new");
+    session(0).await;
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let (numbers, totals) = numbered(&world);
+    assert_eq!(numbers, (1..=8).collect::<Vec<_>>());
+    assert_eq!(totals[1], acs_types::ControlTotals { first: 5, last: 7, count: 3 }, "P10");
+}
+
+#[tokio::test(start_paused = true)]
+async fn control_totals_wait_for_a_record_whose_fate_is_not_known_p10() {
+    let world = World::open();
+    world.front_end.look_after_sessions();
+    world.events.fail_with(no_space());
+    let mut cpe = world.connect();
+    cpe.inform(&["1 BOOT"]).await;
+    cpe.expect_status(503);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(numbered(&world), (vec![], vec![]), "P10: nothing is said of it");
+    world.events.fail_with(None);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let (numbers, totals) = numbered(&world);
+    assert_eq!(numbers, [1, 2]);
+    assert_eq!(totals, [acs_types::ControlTotals { first: 1, last: 1, count: 1 }]);
+}

@@ -1,6 +1,6 @@
 use acs_types::{
-    AuditRecord, AuthLevel, DeviceChange, EventBody, EventRecord, InformEvent, InformRecord, Position, RefusedInform,
-    SessionRecord, SessionStamp, TaskKind, TaskTransition, TransferRecord,
+    AuditRecord, AuthLevel, ControlTotals, DeviceChange, EventBody, EventRecord, InformEvent, InformRecord, Position,
+    RefusedInform, SessionRecord, SessionStamp, TaskKind, TaskTransition, TransferRecord,
 };
 use cwmp_model::Timestamp;
 
@@ -64,6 +64,7 @@ fn body_to_wire(body: &EventBody, seal: &dyn SecretSeal) -> v1::event_record::Bo
         EventBody::Device(record) => Body::Device(record.to_wire(seal)),
         EventBody::Refused(record) => Body::Refused(record.to_wire(seal)),
         EventBody::Audit(record) => Body::Audit(record.to_wire(seal)),
+        EventBody::ControlTotals(record) => Body::ControlTotals(record.to_wire(seal)),
     }
 }
 
@@ -77,6 +78,7 @@ fn body_from_wire(body: v1::event_record::Body, seal: &dyn SecretSeal) -> Result
         Body::Device(record) => EventBody::Device(DeviceChange::from_wire(record, seal)?),
         Body::Refused(record) => EventBody::Refused(RefusedInform::from_wire(record, seal)?),
         Body::Audit(record) => EventBody::Audit(AuditRecord::from_wire(record, seal)?),
+        Body::ControlTotals(record) => EventBody::ControlTotals(ControlTotals::from_wire(record, seal)?),
     })
 }
 
@@ -150,6 +152,19 @@ impl Wire for TransferRecord {
             complete_time: message.complete_time,
             dedup_key: message.dedup_key,
         })
+    }
+}
+
+impl Wire for ControlTotals {
+    type Message = v1::ControlTotals;
+
+    fn to_wire(&self, _seal: &dyn SecretSeal) -> v1::ControlTotals {
+        v1::ControlTotals { first_emitter_seq: self.first, last_emitter_seq: self.last, count: self.count }
+    }
+
+    fn from_wire(message: v1::ControlTotals, _seal: &dyn SecretSeal) -> Result<Self, RecordError> {
+        let v1::ControlTotals { first_emitter_seq: first, last_emitter_seq: last, count } = message;
+        Ok(Self { first, last, count })
     }
 }
 

@@ -566,6 +566,8 @@ fn body() -> impl Strategy<Value = EventBody> {
         device_change().prop_map(EventBody::Device),
         refused().prop_map(EventBody::Refused),
         audit().prop_map(EventBody::Audit),
+        (any::<u64>(), any::<u64>(), any::<u64>())
+            .prop_map(|(first, last, count)| EventBody::ControlTotals(ControlTotals { first, last, count })),
     ]
 }
 

@@ -481,5 +481,6 @@ pub(crate) fn events() -> Vec<(&'static str, EventRecord)> {
         ("deleted", change(DeviceChange::Deleted)),
         ("refused", alone(EventBody::Refused(refused(RefusedReason::OtherDevice)))),
         ("audit", alone(EventBody::Audit(audit()))),
+        ("control_totals", alone(EventBody::ControlTotals(ControlTotals { first: 1, last: 300, count: 299 }))),
     ]
 }

@@ -263,6 +263,10 @@ fn line(event: &Value) -> String {
         Some(EventType::Audit) => {
             format!("{} did {} on {}", text(data, "principal"), text(data, "action"), text(data, "object"))
         }
+        Some(EventType::ControlTotals) => {
+            let numbers = [text(data, "first_emitter_seq"), text(data, "last_emitter_seq"), text(data, "count")];
+            format!("{} has {} records from {} to {}", text(event, "emitter"), numbers[2], numbers[0], numbers[1])
+        }
         None => String::new(),
     };
     let late = if event["late"] == Value::Bool(true) { "  (late)" } else { "" };
@@ -307,7 +311,7 @@ mod tests {
     use super::*;
 
     fn event(kind: EventType, data: Value) -> String {
-        line(&json!({"position": 42, "type": kind.as_str(), "device_id": "00AABB-IGD-1", "late": false,
+        line(&json!({"position": 42, "type": kind.as_str(), "device_id": "00AABB-IGD-1", "late": false, "emitter": "cwmp.1",
             "occurred_at": "2026-01-31T12:00:00.000000Z", "data": data}))
     }
 
@@ -362,6 +366,11 @@ mod tests {
                 EventType::Audit,
                 json!({"principal": "alice", "action": "task.create", "object": "devices/d/tasks/t"}),
                 "audit  alice did task.create on devices/d/tasks/t",
+            ),
+            (
+                EventType::ControlTotals,
+                json!({"first_emitter_seq": 1, "last_emitter_seq": 300, "count": 299}),
+                "control_totals  cwmp.1 has 299 records from 1 to 300",
             ),
         ];
         for (kind, data, expected) in cases {
