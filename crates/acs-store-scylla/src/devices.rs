@@ -1,0 +1,311 @@
+use acs_store::{DeleteOutcome, DeviceFilter, Devices, Error, Result};
+use acs_types::{DeviceId, DeviceSummary, Page, PageRequest, Partition, SummaryPatch};
+use async_trait::async_trait;
+use fail::fail_point;
+use futures::stream::{self, StreamExt as _};
+use scylla::{DeserializeRow, SerializeRow};
+use scylla::statement::batch::{Batch, BatchType};
+use scylla::value::MaybeUnset;
+
+use crate::cells;
+use crate::cql::{self, AT_ONCE, Applied};
+use crate::error::{is_open, store_error};
+use crate::index::{self, Index};
+use crate::partition::{Control, PartitionRow, Stored};
+use crate::place;
+use crate::statements::Statements;
+use crate::store::{ScyllaStore, Shared};
+use crate::now_micros;
+
+/// Devices that one call of a list looks at; beyond, the page is short and has a next one.
+pub(crate) const LOOKED_AT_MAX: usize = 1000;
+
+#[async_trait]
+impl Devices for ScyllaStore {
+    async fn partition(&self, device: &DeviceId) -> Result<Partition> {
+        Ok(self.shared.stored(device).await?.partition)
+    }
+
+    async fn summary(&self, device: &DeviceId) -> Result<Option<DeviceSummary>> {
+        self.shared.summary(device).await
+    }
+
+    async fn patch_summary(&self, device: &DeviceId, patch: SummaryPatch) -> Result<()> {
+        self.shared.patch_summary(device, &patch).await
+    }
+
+    async fn patch_summaries(&self, patches: Vec<(DeviceId, SummaryPatch)>) -> Result<()> {
+        cql::all(patches.iter().map(|(device, patch)| self.shared.patch_summary(device, patch)).collect()).await?;
+        Ok(())
+    }
+
+    async fn list_devices(&self, filter: &DeviceFilter, page: &PageRequest) -> Result<Page<DeviceSummary>> {
+        let after = page.after.as_deref().map(place::parse::<DeviceId>).transpose()?;
+        let limit = place::limit(page);
+        let look_at = if *filter == DeviceFilter::default() { limit + 1 } else { LOOKED_AT_MAX };
+        let ids = index::after(&self.shared, Index::Devices, after.as_ref(), look_at).await?;
+        let all = ids.len() < look_at;
+        let mut items = Vec::new();
+        let mut last = None;
+        let mut summaries = stream::iter(ids).map(|id| async move { (self.shared.summary(&id).await, id) }).buffered(AT_ONCE);
+        while let Some((summary, id)) = summaries.next().await {
+            if items.len() == limit {
+                return Ok(Page { items, next: last });
+            }
+            items.extend(summary?.filter(|summary| filter.matches(summary)));
+            last = Some(id.to_string());
+        }
+        Ok(Page { items, next: if all { None } else { last } })
+    }
+
+    async fn count_devices(&self) -> Result<u64> {
+        index::count(&self.shared).await
+    }
+
+    async fn delete_device(&self, device: &DeviceId) -> Result<DeleteOutcome> {
+        self.shared.delete_device(device).await
+    }
+}
+
+impl Shared {
+    /// All that `Begin` needs, by one read.
+    pub(crate) async fn stored(&self, device: &DeviceId) -> Result<Stored> {
+        let Self { cql, s, tenant, .. } = self;
+        // After a conditional write of unknown outcome the next read ends it first.
+        let unsure = !self.unsure.is_empty() && self.unsure.remove(device).is_some();
+        let values = (tenant, device.as_str());
+        let rows = match unsure {
+            false => cql.rows::<PartitionRow>(&s.partition, values).await,
+            true => cql.rows::<PartitionRow>(&Statements::serial(&s.partition), values).await,
+        };
+        let rows = rows.inspect_err(|_| self.unsure.insert(device.clone(), ()))?;
+        let stored = Stored::from_rows(self, device, rows)?;
+        self.note_known(device, stored.partition.summary.is_some());
+        Ok(stored)
+    }
+
+    pub(crate) async fn summary(&self, device: &DeviceId) -> Result<Option<DeviceSummary>> {
+        let rows = self.cql.rows::<PartitionRow>(&self.s.device, (&self.tenant, device.as_str())).await?;
+        let summary = Stored::from_rows(self, device, rows)?.partition.summary;
+        self.note_known(device, summary.is_some());
+        Ok(summary)
+    }
+
+    /// A device that is not known may have been deleted by another process, and stands in no index then. Whoever makes it
+    /// known again has read it before, here.
+    fn note_known(&self, device: &DeviceId, is_known: bool) {
+        if !is_known {
+            self.indexed.remove(device);
+        }
+    }
+
+    async fn patch_summary(&self, device: &DeviceId, patch: &SummaryPatch) -> Result<()> {
+        let stamp = patch.stamp.as_micros();
+        if patch.identity.is_some() {
+            self.index_device(device, stamp).await?;
+            fail_point!("scylla::between_index_and_summary", crate::failed_here);
+        }
+        let key = || (self.tenant.as_str(), device.as_str());
+        let text = |text: &Option<String>| MaybeUnset::from_option(text.clone());
+        let micros = |time: Option<cwmp_model::Timestamp>| MaybeUnset::from_option(time.map(|time| time.as_micros()));
+        let presence = patch.presence.as_ref();
+        let at_if = |has: fn(&acs_types::Presence) -> bool| micros(presence.filter(|p| has(p)).map(|p| p.at));
+        let values = Cells {
+            stamp,
+            identity: MaybeUnset::from_option(patch.identity.as_ref().map(cells::identity_to_cell)),
+            summary_tenant: MaybeUnset::from_option(patch.tenant.as_ref().map(ToString::to_string)),
+            subscriber_id: text(&patch.subscriber_id),
+            root: MaybeUnset::from_option(patch.root.as_ref().map(ToString::to_string)),
+            software_version: text(&patch.software_version),
+            hardware_version: text(&patch.hardware_version),
+            provisioning_code: text(&patch.provisioning_code),
+            connection_request_url: text(&patch.connection_request_url),
+            parameter_key: text(&patch.parameter_key),
+            presence: MaybeUnset::from_option(presence.map(|p| cells::presence_to_cell(p, patch.stamp))),
+            boot_at: at_if(|p| p.boot),
+            bootstrap_at: at_if(|p| p.bootstrap),
+            discovered_at: micros(patch.discovered_at),
+            tenant: key().0,
+            device: key().1,
+        };
+        let Some(presence) = presence else { return self.cql.write(&self.s.summary_write, values).await };
+        // The earliest presence wins, so the earlier time is the later timestamp. One batch: one write to one partition.
+        let first_seen = presence.at.as_micros();
+        let earlier_is_later = first_seen.checked_neg().unwrap_or(i64::MAX);
+        let mut batch = Batch::new(BatchType::Unlogged);
+        batch.append_statement(self.s.summary_write.clone());
+        batch.append_statement(self.s.first_seen_write.clone());
+        batch.set_is_idempotent(true);
+        self.cql.write_batch(&batch, (values, (earlier_is_later, first_seen, key().0, key().1))).await
+    }
+
+    /// Puts the device into the index, unless this process did and has not read since that it was deleted. Before the device
+    /// becomes known: an index entry too many is passed over, one too few would hide the device.
+    async fn index_device(&self, device: &DeviceId, stamp: i64) -> Result<()> {
+        if self.indexed.get(device).is_some() {
+            return Ok(());
+        }
+        index::write(self, Index::Devices, device, stamp).await?;
+        self.indexed.insert(device.clone(), ());
+        Ok(())
+    }
+
+    /// The deletion is one conditional write, in one order with the commits of the device (P1): from it on the device is not
+    /// known. What is left behind goes after it, bit by bit; after a kill in between the same call again takes the rest.
+    async fn delete_device(&self, device: &DeviceId) -> Result<DeleteOutcome> {
+        let known = match self.commit_deletion(device).await? {
+            Deleted::TasksOpen => return Ok(DeleteOutcome::TasksOpen),
+            Deleted::At { known, stamp } => {
+                fail_point!("scylla::after_deletion", crate::failed_here);
+                let key = (stamp, self.tenant.as_str(), device.as_str());
+                self.cql.write(&self.s.summary_delete, key).await?;
+                fail_point!("scylla::after_summary_deletion", crate::failed_here);
+                index::delete(self, Index::Devices, device, stamp).await?;
+                known
+            }
+        };
+        self.indexed.remove(device);
+        self.forget_objects(device).await?;
+        fail_point!("scylla::after_objects_deletion", crate::failed_here);
+        self.put_credential(device, None).await?;
+        fail_point!("scylla::after_credential_deletion", crate::failed_here);
+        self.delete_timers_of(device).await?;
+        // A session may have made it known again meanwhile, before its entry in the index went.
+        if let Some(summary) = self.summary(device).await? {
+            index::write(self, Index::Devices, device, summary.last_stamp.as_micros()).await?;
+        }
+        Ok(if known { DeleteOutcome::Deleted } else { DeleteOutcome::Unknown })
+    }
+
+    async fn commit_deletion(&self, device: &DeviceId) -> Result<Deleted> {
+        let mut turn = self.turn("device", device.as_str().as_bytes()).await?;
+        let id = rand::random();
+        let mut tried: Option<(Attempt, Option<i64>)> = None;
+        loop {
+            let stored = self.stored(device).await?;
+            let control = &stored.control;
+            if let Some((attempt, version)) = &tried
+                && attempt.happened(control, *version, device)?
+            {
+                let Attempt { known, stamp, .. } = *attempt;
+                return Ok(Deleted::At { known, stamp });
+            }
+            if !stored.partition.tasks.is_empty() {
+                return Ok(Deleted::TasksOpen);
+            }
+            let stamps = self.cql.row::<Stamps>(&self.s.device_stamps, (&self.tenant, device.as_str())).await?;
+            let newest = stamps.and_then(Stamps::newest).max(control.deleted_stamp);
+            let attempt = Attempt { id, known: stored.partition.summary.is_some(), stamp: newest.unwrap_or(NO_STAMP) };
+            let nothing_there = newest.is_none() && control.version.is_none();
+            if nothing_there || self.try_deletion(device, control, &attempt).await? {
+                return Ok(Deleted::At { known: attempt.known, stamp: attempt.stamp });
+            }
+            tried = Some((attempt, control.version));
+            turn.again(device).await?;
+        }
+    }
+
+    async fn try_deletion(&self, device: &DeviceId, control: &Control, attempt: &Attempt) -> Result<bool> {
+        let values = (
+            control.next_version(),
+            control.commits_with(attempt.id),
+            attempt.stamp,
+            now_micros(),
+            self.tenant.as_str(),
+            device.as_str(),
+            control.version,
+        );
+        let applied = self.cql.conditional(&self.s.device_delete, values).await?;
+        self.resolve(device, applied)
+    }
+
+    /// Whether a conditional write to the partition of a device was applied. Of unknown outcome it counts as not applied so
+    /// far: the next read ends it, and tells.
+    pub(crate) fn resolve(&self, device: &DeviceId, applied: Applied) -> Result<bool> {
+        match applied {
+            Ok(applied) => Ok(applied),
+            Err(error) if is_open(&error) => {
+                tracing::debug!(%device, %error, "a conditional write has an unknown outcome, reading again");
+                self.unsure.insert(device.clone(), ());
+                Ok(false)
+            }
+            Err(error) => Err(store_error(error)),
+        }
+    }
+}
+
+/// Below every stamp.
+const NO_STAMP: i64 = i64::MIN + 1;
+
+enum Deleted {
+    TasksOpen,
+    /// What has at most this stamp is gone.
+    At {
+        known: bool,
+        stamp: i64,
+    },
+}
+
+struct Attempt {
+    id: u64,
+    known: bool,
+    stamp: i64,
+}
+
+impl Attempt {
+    fn happened(&self, control: &Control, version: Option<i64>, device: &DeviceId) -> Result<bool> {
+        control.has(self.id, version).ok_or_else(|| unknown_outcome(device))
+    }
+}
+
+pub(crate) fn unknown_outcome(device: &DeviceId) -> Error {
+    Error::Unavailable(format!("whether a write to device {device} happened is not known: many came after it"))
+}
+
+/// The values of [`Statements::summary_write`], in its order; what is unset stays as it is.
+#[derive(SerializeRow)]
+#[scylla(flavor = "enforce_order", skip_name_checks)]
+struct Cells<'a> {
+    stamp: i64,
+    identity: MaybeUnset<Vec<u8>>,
+    summary_tenant: MaybeUnset<String>,
+    subscriber_id: MaybeUnset<String>,
+    root: MaybeUnset<String>,
+    software_version: MaybeUnset<String>,
+    hardware_version: MaybeUnset<String>,
+    provisioning_code: MaybeUnset<String>,
+    connection_request_url: MaybeUnset<String>,
+    parameter_key: MaybeUnset<String>,
+    presence: MaybeUnset<Vec<u8>>,
+    boot_at: MaybeUnset<i64>,
+    bootstrap_at: MaybeUnset<i64>,
+    discovered_at: MaybeUnset<i64>,
+    tenant: &'a str,
+    device: &'a str,
+}
+
+/// The timestamps of a summary's cells.
+#[derive(DeserializeRow)]
+#[scylla(flavor = "enforce_order", skip_name_checks)]
+struct Stamps {
+    a: Option<i64>,
+    b: Option<i64>,
+    c: Option<i64>,
+    d: Option<i64>,
+    e: Option<i64>,
+    f: Option<i64>,
+    g: Option<i64>,
+    h: Option<i64>,
+    i: Option<i64>,
+    j: Option<i64>,
+    k: Option<i64>,
+    l: Option<i64>,
+    m: Option<i64>,
+}
+
+impl Stamps {
+    fn newest(self) -> Option<i64> {
+        let Self { a, b, c, d, e, f, g, h, i, j, k, l, m } = self;
+        [a, b, c, d, e, f, g, h, i, j, k, l, m].into_iter().flatten().max()
+    }
+}
