@@ -20,6 +20,20 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Everything in one process over one data folder, with simulated devices: the quickest way to see it work.
     Dev(Box<DevOptions>),
+    /// A front-end: CPEs connect to it. Any number of them; each may end at any time.
+    Cwmp(RoleOptions),
+    /// Tasks: takes them, plans sessions, watches deadlines.
+    Provisioning(RoleOptions),
+    /// From the event log to what people look up: presence, sessions, faults.
+    Ingest(RoleOptions),
+    /// Sends connection requests.
+    Connreq(RoleOptions),
+    /// Keeps files and hands them to devices.
+    Files(RoleOptions),
+    /// The REST API.
+    Api(RoleOptions),
+    /// Makes or updates the tables of the CQL store and the topics of Kafka, and ends. Safe to run twice and at once.
+    Migrate(RoleOptions),
     /// Asks and steers a running server: devices, tasks, sessions, files, events.
     Ctl(Box<ctl::Options>),
     /// The configuration: shows it, or the commented defaults.
@@ -37,6 +51,22 @@ pub(crate) enum Command {
         /// Which shell.
         shell: Shell,
     },
+}
+
+/// What a role takes: everything is a key of the configuration.
+#[derive(Debug, Args)]
+pub(crate) struct RoleOptions {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+}
+
+impl RoleOptions {
+    /// The settings that the role runs with.
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
+        let mut settings = Settings::defaults();
+        self.sources.add_to(&mut settings)?;
+        Ok(settings)
+    }
 }
 
 /// What `dev` takes. Everything is also a key of the configuration file; flags win.
@@ -115,15 +145,19 @@ pub(crate) struct Sources {
     /// A configuration file; its keys win over the defaults.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// One key of the configuration, such as cwmp.listen=0.0.0.0:7547; as often as needed.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
 }
 
 impl Sources {
-    /// Lays file and environment over `settings`.
+    /// Lays file, environment and single keys over `settings`.
     pub(crate) fn add_to(&self, settings: &mut Settings) -> anyhow::Result<()> {
         if let Some(path) = &self.config {
             settings.add_file(&path.display().to_string(), &crate::settings::read_file(path)?);
         }
         settings.add_environment(std::env::vars());
+        self.set.iter().for_each(|assignment| settings.add_assignment(assignment));
         Ok(())
     }
 }

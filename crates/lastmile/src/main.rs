@@ -1,4 +1,4 @@
-//! The `lastmile` binary: one role per subcommand. Today `dev`, everything in one process; `ctl` asks and steers it.
+//! The `lastmile` binary: one role per subcommand, or `dev`, all of them in one process; `ctl` asks and steers a server.
 //!
 //! `main` reads settings, builds, tells what was bound, waits for a signal, drains. What a role does is its crate's.
 
@@ -14,8 +14,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Arguments, Command, ConfigCommand};
-use config::DevConfig;
+use cli::{Arguments, Command, ConfigCommand, RoleOptions};
+use config::dev::DevConfig;
+use roles::Role;
 
 /// Every message makes short-lived memory, in several threads: the allocator of the C library took about an eighth of the
 /// samples in a profile of idle sessions.
@@ -30,11 +31,18 @@ fn main() -> ExitCode {
         return refuse(&problem);
     }
     match Arguments::parse().command {
-        Command::Dev(options) => match options.settings().map(DevConfig::from_settings) {
+        Command::Dev(options) => match options.settings().map(|settings| config::read(settings, DevConfig::read)) {
             Ok(Ok(config)) => finish(roles::dev::run(config)),
             Ok(Err(problems)) => refuse(&problems.to_string()),
             Err(error) => refuse(&format!("{error:#}")),
         },
+        Command::Cwmp(options) => run_role(Role::Cwmp, &options),
+        Command::Provisioning(options) => run_role(Role::Provisioning, &options),
+        Command::Ingest(options) => run_role(Role::Ingest, &options),
+        Command::Connreq(options) => run_role(Role::Connreq, &options),
+        Command::Files(options) => run_role(Role::Files, &options),
+        Command::Api(options) => run_role(Role::Api, &options),
+        Command::Migrate(options) => run_role(Role::Migrate, &options),
         Command::Ctl(options) => ctl::run(*options),
         Command::Config { command: ConfigCommand::Default } => {
             print!("{}", settings::DEFAULTS);
@@ -49,12 +57,21 @@ fn main() -> ExitCode {
     }
 }
 
+fn run_role(role: Role, options: &RoleOptions) -> ExitCode {
+    match options.settings().map(|settings| roles::run(role, settings)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(roles::Failure::Usage(problem))) => refuse(&problem),
+        Ok(Err(roles::Failure::Failed(error))) => finish(Err(error)),
+        Err(error) => refuse(&format!("{error:#}")),
+    }
+}
+
 /// Shows the settings even if they are wrong, and then what is wrong with them.
 fn print_settings(options: &cli::DevOptions) -> ExitCode {
     match options.settings() {
         Ok(settings) => {
             print!("{settings}");
-            match DevConfig::from_settings(settings) {
+            match config::read(settings, DevConfig::read) {
                 Ok(_) => ExitCode::SUCCESS,
                 Err(problems) => refuse(&problems.to_string()),
             }

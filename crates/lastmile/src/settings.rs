@@ -13,7 +13,14 @@ const PREFIX: &str = "LASTMILE_";
 /// Environment variables with the prefix that are not configuration keys.
 const NOT_KEYS: [&str; 3] = ["LASTMILE_TOKEN", "LASTMILE_API", crate::failpoints::VARIABLE];
 /// Keys whose values are never shown.
-const SECRET_KEYS: [&str; 2] = ["cwmp.password", "api.admin_token"];
+const SECRET_KEYS: [&str; 6] = [
+    "cwmp.password",
+    "api.admin_token",
+    "kafka.sasl_password",
+    "redis.password",
+    "redis.sentinel_password",
+    "store.password",
+];
 
 /// The merged settings: key → value with its source.
 #[derive(Debug)]
@@ -70,6 +77,14 @@ impl Settings {
     pub(crate) fn add_flag(&mut self, flag: &str, key: &str, text: Option<String>) {
         if let Some(text) = text {
             self.set_text(key, &text, &format!("flag --{flag}"));
+        }
+    }
+
+    /// Lays one `KEY=VALUE` over what is there.
+    pub(crate) fn add_assignment(&mut self, assignment: &str) {
+        match assignment.split_once('=') {
+            Some((key, text)) => self.set_text(key.trim(), text, "flag --set"),
+            None => self.problems.push(format!("flag --set: `{assignment}` is not KEY=VALUE")),
         }
     }
 
@@ -164,7 +179,11 @@ impl Settings {
     /// Notes a problem with a key.
     pub(crate) fn problem(&mut self, key: &str, what: &str) {
         let source = self.values.get(key).map_or("default", |s| s.source.as_str());
-        self.problems.push(format!("{key} ({source}): {what}"));
+        let told = format!("{key} ({source}): {what}");
+        // Two sections may read one key.
+        if !self.problems.contains(&told) {
+            self.problems.push(told);
+        }
     }
 
     /// All problems so far, each told once.

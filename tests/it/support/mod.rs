@@ -1,6 +1,8 @@
 //! What the tests stand on.
 
 pub(crate) mod api;
+#[cfg(feature = "distributed")]
+pub(crate) mod cluster;
 pub(crate) mod cpe;
 pub(crate) mod events;
 pub(crate) mod judge;

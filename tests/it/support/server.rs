@@ -260,7 +260,7 @@ impl Drop for Server {
 }
 
 /// A port that nobody listens on. Other test processes begin elsewhere in the range.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let span = PORTS.end - PORTS.start;
     let begin = u16::try_from(u64::from(std::process::id()) * 379 % u64::from(span)).expect("it is within the span");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::roles::dev::write_private;
+use crate::roles::assembly::write_private;
 
 /// The file in a data folder that tells `lastmile ctl` where the running server is.
 const FILE: &str = "endpoints.json";

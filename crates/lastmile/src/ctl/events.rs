@@ -311,8 +311,10 @@ mod tests {
     use super::*;
 
     fn event(kind: EventType, data: Value) -> String {
-        line(&json!({"position": 42, "type": kind.as_str(), "device_id": "00AABB-IGD-1", "late": false, "emitter": "cwmp.1",
-            "occurred_at": "2026-01-31T12:00:00.000000Z", "data": data}))
+        line(
+            &json!({"position": 42, "type": kind.as_str(), "device_id": "00AABB-IGD-1", "late": false, "emitter": "cwmp.1",
+            "occurred_at": "2026-01-31T12:00:00.000000Z", "data": data}),
+        )
     }
 
     #[test]

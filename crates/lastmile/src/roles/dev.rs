@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use acs_api::ApiService;
 use acs_cwmp_server::{CpeAuthScheme, FrontEnd, TlsIdentity};
@@ -17,8 +17,8 @@ use acs_provisioning::ProvisioningService;
 use acs_store::memory::MemorySessionCache;
 use acs_store::{Credentials as _, SessionCache};
 use acs_store_embedded::{Embedded, EventRetention, Options};
-use acs_telemetry::{BuildInfo, Health, Impact, Metrics};
-use acs_types::{DeviceId, Scope, Secret};
+use acs_telemetry::{Health, Impact};
+use acs_types::{DeviceId, Secret};
 use anyhow::Context;
 use cwmp_session::auth::Password;
 use lastmile_fleet::{DeviceCredentials, Fleet, FleetConfig, Trust};
@@ -26,18 +26,18 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{DevConfig, StoreSeal, emitter, reachable};
+use super::assembly::{self, CERTIFICATE_INTERVAL, Process, bind, files_url};
+use crate::config::dev::DevConfig;
+use crate::config::{StoreSeal, reachable};
 use crate::ctl::Endpoints;
 use crate::keys;
 
-/// How often certificates are looked at.
-const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the health of the store is looked at.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long simulated devices may finish their sessions at a stop.
 const FLEET_GRACE: Duration = Duration::from_secs(5);
-/// Who the first administrator is in the audit log.
-const ADMINISTRATOR: &str = "admin";
+/// How long sessions of other devices may.
+const DRAIN: Duration = Duration::from_secs(25);
 
 pub(crate) fn run(config: DevConfig) -> anyhow::Result<()> {
     acs_telemetry::logging::init(&config.log)?;
@@ -67,12 +67,8 @@ async fn serve(config: DevConfig) -> anyhow::Result<()> {
     endpoints.write(&config.data)?;
     welcome(&config, &services.addresses, &token)?;
 
-    wait_for_signal().await?;
+    assembly::asked_to_end().await?;
     println!("\nStopping: sessions that have begun may finish. Once more ends at once.");
-    tokio::spawn(async {
-        let _ = wait_for_signal().await;
-        std::process::exit(130);
-    });
     parts.health.drain();
     if let Some(fleet) = fleet {
         fleet.shutdown(FLEET_GRACE).await;
@@ -96,15 +92,11 @@ struct Ports {
 impl Ports {
     async fn bind(config: &DevConfig) -> anyhow::Result<Self> {
         Ok(Self {
-            cwmp: bind(config.cwmp_listen, "cwmp-listen").await?,
-            api: bind(config.api_listen, "api-listen").await?,
-            files: bind(config.files_listen, "files-listen").await?,
+            cwmp: bind(config.cwmp.listen, "--cwmp-listen").await?,
+            api: bind(config.api.listen, "--api-listen").await?,
+            files: bind(config.files.listen, "--files-listen").await?,
         })
     }
-}
-
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("{address} cannot be used; choose another with --{flag}"))
 }
 
 /// Where the process is reached.
@@ -130,55 +122,47 @@ impl Parts {
     async fn build(config: &DevConfig, ports: &Ports) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&config.data)
             .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
-        let build = BuildInfo { version: env!("CARGO_PKG_VERSION"), revision: option_env!("LASTMILE_REVISION") };
-        let metrics = Metrics::new(build);
-        let health = Health::new(&metrics);
-        let keys = Arc::new(KeyRing::open_or_create(&config.data.join(keys::FOLDER))?);
-        let tls = read_certificate(config)?;
+        let process = Process::new();
+        let keys = Arc::new(KeyRing::open_or_create(&key_folder(config))?);
+        let tls = assembly::read_certificate(config.cwmp.tls.as_ref())?;
         let store = open_store(config, &keys)?;
         let (stored, log) = (Arc::new(store.clone()), Arc::new(store.clone()));
         let sessions: Arc<dyn SessionCache> = Arc::new(MemorySessionCache::new());
-        let files = open_files(config, ports, stored.clone(), &keys, &metrics).await?;
-        let booted = booted_at_micros();
+        let folder = config.data.join("files");
+        let files = process.file_server(&config.files, folder, &ports.files, stored.clone(), keys.clone()).await?;
 
+        let requests = acs_connreq::HttpConnectionRequests::new(config.connection_requests.clone(), &process.metrics);
+        let mut settings = process.provisioning_config(&config.provisioning);
+        settings.loopback_is_confidential = true;
         let provisioning = ProvisioningService::new(
             acs_provisioning::Dependencies {
                 store: stored.clone(),
                 log: log.clone(),
                 sessions: sessions.clone(),
-                connection_requests: Arc::new(acs_connreq::HttpConnectionRequests::new(
-                    config.connection_requests.clone(),
-                    &metrics,
-                )),
+                connection_requests: Arc::new(requests),
                 files: Arc::new(files.clone()),
                 clock: Arc::new(acs_provisioning::SystemClock),
                 random: Arc::new(acs_provisioning::SystemRandom),
-                metrics: provisioning_metrics(&metrics),
+                metrics: process.provisioning_metrics(),
             },
-            provisioning_config(config, booted),
+            settings,
         );
         let service: Arc<dyn Provisioning> = Arc::new(provisioning.clone());
-        let front_end = FrontEnd::new(
-            front_end_config(config, booted),
-            acs_cwmp_server::Services {
-                replay: None,
-                provisioning: service.clone(),
-                events: log.clone(),
-                cache: sessions.clone(),
-                keys,
-            },
-            acs_cwmp_server::Metrics::registered(&metrics),
-        );
-        let ingest = Arc::new(Ingest::new(
-            Box::new(LogConsumer::new(log.clone(), stored.clone())),
-            log.clone(),
-            stored.clone(),
-            service.clone(),
-            ingest_config(booted),
-            ingest_metrics(&metrics),
-        ));
-        let mut api_config = acs_api::Config::new(emitter("api", booted));
+        let services = acs_cwmp_server::Services {
+            provisioning: service.clone(),
+            events: log.clone(),
+            cache: sessions.clone(),
+            replay: None,
+            keys,
+        };
+        let front_end = process.front_end(&config.cwmp, DRAIN, services);
+        let consumer = Box::new(LogConsumer::new(log.clone(), stored.clone()));
+        // The one front-end that lives is in this process: sessions of an earlier one are lost.
+        let alive = Some(vec![process.emitter("cwmp")]);
+        let ingest = process.ingest(consumer, log.clone(), stored.clone(), service.clone(), alive);
+        let mut api_config = acs_api::Config::new(process.emitter("api"));
         api_config.weak_tokens = true;
+        let Process { build, metrics, health, .. } = process;
         let api = ApiService::new(
             acs_api::Deps {
                 store: stored,
@@ -198,11 +182,11 @@ impl Parts {
 
     /// Makes the administrator's token: the one configured, else the one of the last start, else a new one.
     async fn administrator(&self, config: &DevConfig) -> anyhow::Result<String> {
-        let token = match config.admin_token.reveal() {
+        let token = match config.api.admin_token.reveal() {
             "" => format!("lm_admin_{}", kept_secret(&config.data.join("admin-token"))?),
             configured => configured.to_owned(),
         };
-        self.api.ensure_token(ADMINISTRATOR, &token, &Scope::ALL).await?;
+        assembly::administrator(&self.api, &token).await?;
         Ok(token)
     }
 
@@ -210,9 +194,9 @@ impl Parts {
     fn start(&self, config: &DevConfig, ports: Ports, shutdown: &CancellationToken) -> Running {
         let (front, rest, stop_rest) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
         let addresses = Addresses {
-            cwmp: ports.cwmp.local_addr().unwrap_or(config.cwmp_listen),
-            api: ports.api.local_addr().unwrap_or(config.api_listen),
-            files: files_url(config, &ports),
+            cwmp: ports.cwmp.local_addr().unwrap_or(config.cwmp.listen),
+            api: ports.api.local_addr().unwrap_or(config.api.listen),
+            files: files_url(&config.files, &ports.files),
         };
         front.spawn(acs_cwmp_server::serve(ports.cwmp, self.tls.clone(), self.front_end.clone(), shutdown.clone()));
         let (provisioning, stop) = (self.provisioning.clone(), stop_rest.clone());
@@ -250,15 +234,8 @@ struct Running {
     addresses: Addresses,
 }
 
-fn booted_at_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn read_certificate(config: &DevConfig) -> anyhow::Result<Option<Arc<TlsIdentity>>> {
-    let read =
-        |(certificates, key): &(std::path::PathBuf, std::path::PathBuf)| TlsIdentity::from_files(certificates, key);
-    Ok(config.tls.as_ref().map(read).transpose()?)
+fn key_folder(config: &DevConfig) -> std::path::PathBuf {
+    config.keys.clone().unwrap_or_else(|| config.data.join(keys::FOLDER))
 }
 
 fn open_store(config: &DevConfig, keys: &Arc<KeyRing>) -> anyhow::Result<Embedded> {
@@ -267,70 +244,6 @@ fn open_store(config: &DevConfig, keys: &Arc<KeyRing>) -> anyhow::Result<Embedde
     options.event_retention =
         EventRetention { bytes: config.events_bytes, age: config.events_age, consumers: LogConsumer::cursors() };
     Ok(Embedded::open(&config.data.join("store"), options)?)
-}
-
-async fn open_files(
-    config: &DevConfig,
-    ports: &Ports,
-    store: Arc<Embedded>,
-    keys: &Arc<KeyRing>,
-    metrics: &Metrics,
-) -> anyhow::Result<LocalFileServer> {
-    let files = acs_files::Config {
-        folder: config.data.join("files"),
-        public_url: files_url(config, ports),
-        max_file_bytes: config.file_bytes,
-        ..acs_files::Config::default()
-    };
-    Ok(LocalFileServer::open(files, store, keys.clone(), metrics).await?)
-}
-
-fn files_url(config: &DevConfig, ports: &Ports) -> String {
-    if !config.files_public_url.is_empty() {
-        return config.files_public_url.clone();
-    }
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let address = ports.files.local_addr().unwrap_or(config.files_listen);
-    format!("{scheme}://{}", reachable(address))
-}
-
-fn provisioning_metrics(metrics: &Metrics) -> acs_provisioning::Metrics {
-    let provisioning = acs_provisioning::Metrics::default();
-    provisioning.register(metrics);
-    provisioning
-}
-
-fn ingest_metrics(metrics: &Metrics) -> acs_ingest::Metrics {
-    let ingest = acs_ingest::Metrics::default();
-    ingest.register(metrics);
-    ingest
-}
-
-/// The one front-end that lives is in this process: sessions of an earlier one are lost.
-fn ingest_config(booted: i64) -> acs_ingest::Config {
-    let mut config = acs_ingest::Config::new(emitter("ingest", booted));
-    config.alive = Some(vec![emitter("cwmp", booted)]);
-    config
-}
-
-fn provisioning_config(config: &DevConfig, booted: i64) -> acs_provisioning::Config {
-    acs_provisioning::Config {
-        first_contact: config.first_contact,
-        shared_credentials: config.shared_credentials.clone(),
-        retention: config.history,
-        allow_basic: config.connection_request_basic,
-        loopback_is_confidential: true,
-        ..acs_provisioning::Config::new(emitter("provisioning", booted))
-    }
-}
-
-fn front_end_config(config: &DevConfig, booted: i64) -> acs_cwmp_server::Config {
-    let mut front_end = acs_cwmp_server::Config::new(emitter("cwmp", booted), config.auth.clone());
-    front_end.session.idle_timeout = config.session_timeout;
-    (front_end.http.connections, front_end.http.connections_per_source) = config.connections;
-    front_end.http.body_bytes = config.message_bytes;
-    front_end.overload.sessions = config.sessions;
-    front_end
 }
 
 /// The secret that the last start kept in this file, or a new one, readable by the owner alone.
@@ -344,22 +257,8 @@ fn kept_secret(path: &Path) -> anyhow::Result<String> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes);
     let secret = data_encoding::BASE64URL_NOPAD.encode(&bytes);
-    write_private(path, &secret)?;
+    assembly::write_private(path, &secret)?;
     Ok(secret)
-}
-
-/// Writes a file that only its owner can read, whole or not at all.
-pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let written = || -> std::io::Result<()> {
-        let draft = path.with_extension("new");
-        let _ = std::fs::remove_file(&draft);
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&draft, path)
-    };
-    written().with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// The simulated devices: the same ones at each start over this folder. They log in as CPEs have to.
@@ -367,17 +266,17 @@ async fn start_fleet(config: &DevConfig, cwmp: SocketAddr, store: &Embedded) -> 
     if config.fleet_devices == 0 {
         return Ok(None);
     }
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let scheme = if config.cwmp.tls.is_some() { "https" } else { "http" };
     let mut fleet = FleetConfig::new(format!("{scheme}://{}/", reachable(cwmp)));
     fleet.devices = config.fleet_devices;
     fleet.periodic = config.fleet_periodic;
     fleet.state = Some(config.data.join("fleet"));
     // The devices and their ACS are one process.
     fleet.trust = Trust::Anybody;
-    if let Some((username, secret)) = &config.shared_credentials {
+    if let Some((username, secret)) = &config.provisioning.shared_credentials {
         let password = Password::new(secret.reveal());
         fleet.credentials = DeviceCredentials::Shared { username: username.clone(), password };
-    } else if config.auth.scheme != CpeAuthScheme::Open {
+    } else if config.cwmp.auth.scheme != CpeAuthScheme::Open {
         let secret = Password::new(kept_secret(&config.data.join("fleet-secret"))?);
         fleet.credentials = DeviceCredentials::Derived { secret };
         register_fleet(&fleet, store).await?;
@@ -411,17 +310,8 @@ async fn watch_health(health: Health, store: Embedded) {
     }
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result?,
-        _ = terminate.recv() => {}
-    }
-    Ok(())
-}
-
 fn welcome(config: &DevConfig, addresses: &Addresses, token: &str) -> anyhow::Result<()> {
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let scheme = if config.cwmp.tls.is_some() { "https" } else { "http" };
     let ctl = if config.data == Path::new("lastmile-data") {
         "lastmile ctl".to_owned()
     } else {
@@ -432,7 +322,7 @@ fn welcome(config: &DevConfig, addresses: &Addresses, token: &str) -> anyhow::Re
     writeln!(out, "  ACS URL for CPEs   {scheme}://{}/", addresses.cwmp)?;
     writeln!(out, "  API                http://{}/api/v1", addresses.api)?;
     writeln!(out, "  Files              {}", addresses.files)?;
-    if config.files_listen.ip().is_unspecified() && config.files_public_url.is_empty() {
+    if config.files.listen.ip().is_unspecified() && config.files.public_url.is_empty() {
         writeln!(
             out,
             "                     (CPEs on other hosts need the key `files.public_url`, such as http://HOST:PORT)"

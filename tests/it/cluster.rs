@@ -1,0 +1,89 @@
+//! The roles as processes of their own: what works in `dev` works there, and goes on when one of them is killed.
+
+use std::time::Duration;
+
+use cwmp_session::auth::Password;
+use lastmile_fleet::{DeviceCredentials, DeviceHandle, Fleet, FleetConfig, RetryRule};
+use serde_json::{Value, json};
+
+use crate::support::cluster::{CPE_LOGIN, Cluster};
+use crate::support::{Api, id_of, until};
+
+/// A front-end that is asked to end does so within a minute (`acs-cwmp-server` has a drain).
+const DRAIN_MAX: Duration = Duration::from_secs(60);
+
+fn fleet_config(cluster: &Cluster) -> FleetConfig {
+    let mut config = FleetConfig::new(cluster.acs_url());
+    config.devices = 4;
+    config.seed = 4711;
+    config.boot_time = Duration::from_millis(200);
+    config.retry = RetryRule::After(Duration::from_millis(200));
+    config.honour_retry_after = false;
+    let (username, password) = CPE_LOGIN;
+    config.credentials = DeviceCredentials::Shared { username: username.to_owned(), password: Password::new(password) };
+    config
+}
+
+fn provisioning_code(device: &DeviceHandle) -> String {
+    device.path("DeviceInfo.ProvisioningCode").to_string()
+}
+
+/// Sets a value on every device, and finds it there by reading it.
+async fn set_everywhere(api: &Api, fleet: &Fleet, value: &str) {
+    for device in fleet.devices() {
+        let (id, name) = (id_of(&device), provisioning_code(&device));
+        let set = json!({"kind": "set_values", "values": [{"path": name, "value": value}]});
+        api.do_task(&id, set).await;
+        assert_eq!(read(api, &id, &name).await, value, "{id}");
+    }
+}
+
+async fn read(api: &Api, device: &str, name: &str) -> Value {
+    let read = api.do_task(device, json!({"kind": "get_values", "paths": [name]})).await;
+    assert_eq!(read["state"], "done");
+    api.parameter(device, name).await["value"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_roles_work_as_processes_and_go_on_when_one_is_killed() {
+    let Some(mut cluster) = Cluster::start().await else { return };
+    let api = cluster.api();
+    let fleet = Fleet::start(fleet_config(&cluster)).await.expect("the fleet starts");
+    for device in fleet.devices() {
+        api.discovered(&id_of(&device)).await;
+    }
+    set_everywhere(&api, &fleet, "first").await;
+    for device in fleet.devices() {
+        api.do_task(&id_of(&device), json!({"kind": "reboot"})).await;
+    }
+
+    // P12: what one front-end was to do, the other one does.
+    cluster.fronts[0].kill();
+    set_everywhere(&api, &fleet, "second").await;
+    cluster.fronts[0].start().await;
+
+    // P16: the devices of a provisioning process move to the other one.
+    cluster.provisioning[0].kill();
+    set_everywhere(&api, &fleet, "third").await;
+    cluster.provisioning[0].start().await;
+
+    // A front-end that is asked to end says first that it is not ready, and lives.
+    let asked = tokio::time::Instant::now();
+    cluster.fronts[1].terminate();
+    until("it is not ready", DRAIN_MAX, || async {
+        (cluster.fronts[1].probe("/health/ready").await == 503).then_some(())
+    })
+    .await;
+    assert_eq!(cluster.fronts[1].probe("/health/live").await, 200);
+    set_everywhere(&api, &fleet, "fourth").await;
+    let ended = cluster.fronts[1].ended(DRAIN_MAX).await;
+    assert!(ended.success() && asked.elapsed() < DRAIN_MAX, "{ended:?} after {:?}", asked.elapsed());
+
+    // The sessions are in the history: records went through Kafka and ingest.
+    for device in fleet.devices() {
+        let first = api.first_session(&id_of(&device)).await;
+        assert_eq!(first["outcome"], "completed", "{first:#}");
+    }
+    drop(fleet);
+    cluster.finish();
+}
