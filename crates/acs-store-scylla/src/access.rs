@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 
 use acs_store::{AccessRecords, AuditLog, Credentials, Error, Models, Result};
 use acs_types::{
@@ -11,7 +11,6 @@ use crate::history::AUDIT;
 use crate::place;
 use crate::registers::Register;
 use crate::store::{ScyllaStore, Shared};
-use crate::now_micros;
 
 #[async_trait]
 impl AccessRecords for ScyllaStore {
@@ -57,7 +56,7 @@ impl AccessRecords for ScyllaStore {
 impl AuditLog for ScyllaStore {
     async fn append_audit(&self, record: AuditRecord) -> Result<()> {
         // By the time of the append: what one process appends keeps its order, whatever time the records have.
-        let at = next_moment();
+        let at = self.shared.next_moment();
         let id: [u8; 16] = rand::random();
         self.shared.put(AUDIT, at, &id, self.shared.encode(&record), self.shared.audit_ttl()).await
     }
@@ -65,14 +64,6 @@ impl AuditLog for ScyllaStore {
     async fn audit(&self, page: &PageRequest) -> Result<Page<AuditRecord>> {
         self.shared.page::<EventId, _>(AUDIT, page, |bytes| self.shared.decode(bytes)).await
     }
-}
-
-/// Now, or a microsecond after the last time.
-fn next_moment() -> i64 {
-    static LAST: AtomicI64 = AtomicI64::new(i64::MIN);
-    let now = now_micros();
-    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last.saturating_add(1))));
-    now.max(last.unwrap_or(i64::MIN).saturating_add(1))
 }
 
 #[async_trait]
@@ -111,6 +102,14 @@ impl Models for ScyllaStore {
 }
 
 impl Shared {
+    /// Now, or a microsecond after the last time.
+    fn next_moment(&self) -> i64 {
+        let now = self.now_micros();
+        let after = |last: i64| now.max(last.saturating_add(1));
+        let last = self.audited.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(after(last)));
+        last.map_or(now, after)
+    }
+
     async fn token(&self, id: &TokenId) -> Result<Option<ApiToken>> {
         let value = self.get(Register::Token, id.as_str().as_bytes()).await?;
         value.map(|value| self.decode(&value)).transpose()

@@ -156,7 +156,12 @@ mod tests {
         for at in [i64::MIN, -1, 11, i64::MAX] {
             all.push(Presence { at: sample::at(at), ..base.clone() });
         }
-        for events in [vec![], vec!["2".to_owned()], vec!["2 PERIODIC\0".to_owned()], vec!["2 PERIODIC".to_owned(), String::new()]] {
+        for events in [
+            vec![],
+            vec!["2".to_owned()],
+            vec!["2 PERIODIC\0".to_owned()],
+            vec!["2 PERIODIC".to_owned(), String::new()],
+        ] {
             all.push(Presence { events, ..base.clone() });
         }
         for remote in [None, Some([192, 0, 2, 2].into()), Some([0_u16; 8].into())] {
@@ -207,6 +212,9 @@ mod tests {
     fn cells_are_the_same_for_ever() {
         let identity = HEXLOWER.encode(&identity_to_cell(&sample::identity(1)));
         let presence = HEXLOWER.encode(&presence_to_cell(&sample::presence(10), sample::stamp(10)));
-        expect_test::expect![[""]].assert_eq(&format!("{identity}\n{presence}\n"));
+        expect_test::expect![[r#"
+            0141636d650001303041414242000149474400013030303030310001
+            01800000000000000a0000000000000000000000000000000a013220504552494f444943000100312e30000104c000020103800000000000000a
+        "#]].assert_eq(&format!("{identity}\n{presence}\n"));
     }
 }

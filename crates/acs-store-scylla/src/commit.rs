@@ -154,7 +154,9 @@ impl<'a> Rows<'a> {
         let id = || Some(CqlValue::Text(task.id.as_str().to_owned()));
         let ttl = Some(CqlValue::Int(if kind == FINAL { self.shared.history_ttl() } else { 0 }));
         let record = Some(CqlValue::Blob(self.shared.encode(task)));
-        let key = |kind: i8, at: i64| vec![self.tenant(), self.device(), Some(CqlValue::TinyInt(kind)), Some(CqlValue::BigInt(at)), id()];
+        let key = |kind: i8, at: i64| {
+            vec![self.tenant(), self.device(), Some(CqlValue::TinyInt(kind)), Some(CqlValue::BigInt(at)), id()]
+        };
         let gone = before.map(place).filter(|before| *before != (kind, at)).map(|(kind, at)| key(kind, at));
         let mut written = key(kind, at);
         written.extend([record, ttl.clone()]);
@@ -183,4 +185,3 @@ impl<'a> Rows<'a> {
 pub(crate) fn place(task: &Task) -> (i8, i64) {
     (if task.state.is_final() { FINAL } else { OPEN }, task.created_at.as_micros())
 }
-

@@ -118,14 +118,18 @@ impl ScyllaConfig {
             return wrong("replication", "needs at least one copy in each data centre");
         }
         if matches!(&self.replication, Replication::Datacenters(all) if !all.keys().all(|name| is_datacenter(name))) {
-            return wrong("replication", "names a data centre with characters beside letters, digits, `-`, `_` and `.`");
+            return wrong(
+                "replication",
+                "names a data centre with characters beside letters, digits, `-`, `_` and `.`",
+            );
         }
         for (field, time) in [("request_timeout", self.request_timeout), ("connect_timeout", self.connect_timeout)] {
             if time.as_millis() == 0 {
                 return wrong(field, "must be at least a millisecond");
             }
         }
-        for (field, time) in [("retention.history", self.retention.history), ("retention.audit", self.retention.audit)] {
+        for (field, time) in [("retention.history", self.retention.history), ("retention.audit", self.retention.audit)]
+        {
             if time.is_some_and(|time| !(1..=Retention::SECONDS_MAX).contains(&time.as_secs())) {
                 return wrong(field, "must be between a second and 18 years");
             }

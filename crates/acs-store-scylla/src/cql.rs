@@ -83,7 +83,11 @@ impl Cql {
     }
 
     /// A conditional write.
-    pub(crate) async fn conditional(&self, statement: &PreparedStatement, values: impl SerializeRow) -> Result<Applied> {
+    pub(crate) async fn conditional(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<Applied> {
         let _permit = self.permit(&self.conditional).await?;
         match self.session.execute_unpaged(statement, values).await {
             Ok(result) => Ok(Ok(applied(result)?)),

@@ -3,9 +3,9 @@ use acs_types::{DeviceId, DeviceSummary, Page, PageRequest, Partition, SummaryPa
 use async_trait::async_trait;
 use fail::fail_point;
 use futures::stream::{self, StreamExt as _};
-use scylla::{DeserializeRow, SerializeRow};
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::value::MaybeUnset;
+use scylla::{DeserializeRow, SerializeRow};
 
 use crate::cells;
 use crate::cql::{self, AT_ONCE, Applied};
@@ -15,7 +15,6 @@ use crate::partition::{Control, PartitionRow, Stored};
 use crate::place;
 use crate::statements::Statements;
 use crate::store::{ScyllaStore, Shared};
-use crate::now_micros;
 
 /// Devices that one call of a list looks at; beyond, the page is short and has a next one.
 pub(crate) const LOOKED_AT_MAX: usize = 1000;
@@ -47,7 +46,8 @@ impl Devices for ScyllaStore {
         let all = ids.len() < look_at;
         let mut items = Vec::new();
         let mut last = None;
-        let mut summaries = stream::iter(ids).map(|id| async move { (self.shared.summary(&id).await, id) }).buffered(AT_ONCE);
+        let mut summaries =
+            stream::iter(ids).map(|id| async move { (self.shared.summary(&id).await, id) }).buffered(AT_ONCE);
         while let Some((summary, id)) = summaries.next().await {
             if items.len() == limit {
                 return Ok(Page { items, next: last });
@@ -210,7 +210,7 @@ impl Shared {
             control.next_version(),
             control.commits_with(attempt.id),
             attempt.stamp,
-            now_micros(),
+            self.now_micros(),
             self.tenant.as_str(),
             device.as_str(),
             control.version,

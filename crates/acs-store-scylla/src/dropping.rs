@@ -14,8 +14,8 @@ use scylla::value::CqlValue;
 
 use crate::error::{is_open, store_error};
 use crate::history::{HistoryRow, LIST_SHARDS, window, window_length};
-use crate::place;
 use crate::partition::FINAL;
+use crate::place;
 use crate::store::Shared;
 
 /// Rows that one call drops at most, about.
@@ -27,7 +27,7 @@ const ROWS: usize = 500;
 
 impl Shared {
     pub(crate) async fn drop_history(&self, before: Timestamp) -> Result<u64> {
-        let now = Timestamp::from_micros(crate::now_micros());
+        let now = Timestamp::from_micros(self.now_micros());
         // A minute, so that whoever reckons with the same time and a clock of its own finds nothing to do either.
         let expired = self.retention.history.map(|time| now.minus(time).plus(Duration::from_secs(60)));
         if expired.is_some_and(|expired| before <= expired) {
@@ -49,7 +49,8 @@ impl Shared {
 
     /// Goes through the lists from a place on, until enough was dropped or none is left.
     async fn drop_from(&self, from: &str, before: Timestamp, note: impl Fn(Option<String>)) -> Result<u64> {
-        let (shard, mut list) = from.split_once(':').map_or((0, ""), |(shard, list)| (shard.parse().unwrap_or(0), list));
+        let (shard, mut list) =
+            from.split_once(':').map_or((0, ""), |(shard, list)| (shard.parse().unwrap_or(0), list));
         let mut dropped = 0;
         let mut last;
         for shard in shard..LIST_SHARDS {
@@ -171,7 +172,12 @@ impl Shared {
         }
     }
 
-    fn dropping(&self, device: &DeviceId, stored: &crate::partition::Stored, old: &[&Task]) -> (Batch, Vec<Vec<Option<CqlValue>>>) {
+    fn dropping(
+        &self,
+        device: &DeviceId,
+        stored: &crate::partition::Stored,
+        old: &[&Task],
+    ) -> (Batch, Vec<Vec<Option<CqlValue>>>) {
         let mut batch = Batch::new(BatchType::Unlogged);
         let text = |text: &str| Some(CqlValue::Text(text.to_owned()));
         let (tenant, of) = (text(&self.tenant), text(device.as_str()));

@@ -1,6 +1,6 @@
 use acs_store::Error;
 use scylla::errors::{
-    DbError, ExecutionError, IntoRowsResultError, PrepareError, RequestAttemptError, RowsError, DeserializationError,
+    DbError, DeserializationError, ExecutionError, IntoRowsResultError, PrepareError, RequestAttemptError, RowsError,
 };
 
 use crate::config::ConfigError;
@@ -42,7 +42,9 @@ pub enum OpenError {
         wanted: i32,
     },
     /// The schema is of a newer program. Nothing is written to it.
-    #[error("the keyspace {keyspace} has schema {found}, this program knows {known}; use a newer program, or another keyspace for `lastmile migrate`")]
+    #[error(
+        "the keyspace {keyspace} has schema {found}, this program knows {known}; use a newer program, or another keyspace for `lastmile migrate`"
+    )]
     Newer {
         /// The keyspace.
         keyspace: String,

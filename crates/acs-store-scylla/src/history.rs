@@ -196,7 +196,7 @@ impl Shared {
     /// Notes that there is such a list, without windows.
     pub(crate) async fn register_list(&self, list: &str) -> Result<()> {
         // Anew from time to time, as its windows would be.
-        let key = (list.to_owned(), window(list, crate::now_micros()));
+        let key = (list.to_owned(), window(list, self.now_micros()));
         if self.lists.noted.get(&key).is_some() {
             return Ok(());
         }
@@ -235,7 +235,12 @@ impl Shared {
     }
 
     /// The first rows of a list after a place, newest first, window by window.
-    pub(crate) async fn rows_after(&self, list: &str, after: Option<(i64, Vec<u8>)>, limit: usize) -> Result<Vec<HistoryRow>> {
+    pub(crate) async fn rows_after(
+        &self,
+        list: &str,
+        after: Option<(i64, Vec<u8>)>,
+        limit: usize,
+    ) -> Result<Vec<HistoryRow>> {
         let Self { cql, s, tenant, .. } = self;
         let newest = after.as_ref().map_or(i64::MAX, |(at, _)| window(list, *at));
         let windows: Vec<(i64,)> = cql.rows(&s.history_windows, (tenant, list, newest)).await?;
@@ -313,9 +318,9 @@ pub(crate) fn window_length(list: &str) -> i64 {
 pub(crate) const LIST_SHARDS: i16 = 16;
 
 pub(crate) fn list_shard(list: &str) -> i16 {
-    let hash = list.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = list
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     i16::try_from(hash % u64::from(LIST_SHARDS.unsigned_abs())).unwrap_or(0)
 }
 

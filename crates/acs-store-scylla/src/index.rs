@@ -54,7 +54,12 @@ pub(crate) async fn delete(shared: &Shared, index: Index, device: &DeviceId, tim
 }
 
 /// The first `limit` entries after a device, in order.
-pub(crate) async fn after(shared: &Shared, index: Index, after: Option<&DeviceId>, limit: usize) -> Result<Vec<DeviceId>> {
+pub(crate) async fn after(
+    shared: &Shared,
+    index: Index,
+    after: Option<&DeviceId>,
+    limit: usize,
+) -> Result<Vec<DeviceId>> {
     let after = after.map_or("", DeviceId::as_str);
     let rows = i32::try_from(limit).unwrap_or(i32::MAX);
     let of_shards: Vec<Vec<(String,)>> = stream::iter(0..SHARDS)

@@ -44,12 +44,6 @@ pub use error::OpenError;
 pub use migrate::{Product, Report, migrate};
 pub use store::ScyllaStore;
 
-/// The wall clock, in microseconds since 1970. It decides nothing but how things are listed and when history is old.
-fn now_micros() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-}
-
 /// What a call returns that a test stops at a failpoint.
 #[allow(dead_code, reason = "unused where failpoints are not compiled in")]
 fn failed_here<T>(_: Option<String>) -> acs_store::Result<T> {

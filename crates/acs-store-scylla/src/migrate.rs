@@ -78,7 +78,8 @@ pub async fn migrate(config: &ScyllaConfig) -> Result<Report, OpenError> {
 /// Enters the keyspace, if it has this program's schema.
 pub(crate) async fn enter(session: &Session, config: &ScyllaConfig) -> Result<(), OpenError> {
     let keyspace = config.keyspace.clone();
-    let statement = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'schema_version'";
+    let statement =
+        "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'schema_version'";
     if rows(session, "looking for the schema", statement, (&keyspace,)).await?.is_empty() {
         return Err(OpenError::NotMigrated { keyspace });
     }
@@ -137,7 +138,8 @@ async fn create_keyspace(session: &Session, config: &ScyllaConfig, product: Prod
     let has_tablets = product == Product::ScyllaDb && has_system_table(session, "tablets").await?;
     let tablets = if has_tablets { " AND tablets = {'enabled': false}" } else { "" };
     let keyspace = &config.keyspace;
-    change(session, &format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {{{replication}}}{tablets}")).await
+    change(session, &format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {{{replication}}}{tablets}"))
+        .await
 }
 
 async fn replication(session: &Session, keyspace: &str) -> Result<String, OpenError> {
@@ -190,7 +192,10 @@ async fn unlock(session: &Session, me: &str) -> Result<(), OpenError> {
 }
 
 fn lost_lock() -> OpenError {
-    OpenError::Statement { doing: "migrating", reason: "another process took over, because this one stood still".into() }
+    OpenError::Statement {
+        doing: "migrating",
+        reason: "another process took over, because this one stood still".into(),
+    }
 }
 
 /// One change of the schema, known to all nodes when it returns.
@@ -199,7 +204,10 @@ async fn change(session: &Session, text: &str) -> Result<(), OpenError> {
     statement.set_request_timeout(Some(CHANGE_TIMEOUT));
     statement.set_is_idempotent(true);
     session.query_unpaged(statement, ()).await.map_err(|error| failed("changing the schema", &error))?;
-    session.await_schema_agreement().await.map_err(|error| failed("waiting for all nodes to know the schema", &error))?;
+    session
+        .await_schema_agreement()
+        .await
+        .map_err(|error| failed("waiting for all nodes to know the schema", &error))?;
     Ok(())
 }
 

@@ -286,7 +286,12 @@ impl<'a> Rows<'a> {
         rows
     }
 
-    fn push(&mut self, statement: &scylla::statement::prepared::PreparedStatement, path: &str, record: Option<Vec<u8>>) {
+    fn push(
+        &mut self,
+        statement: &scylla::statement::prepared::PreparedStatement,
+        path: &str,
+        record: Option<Vec<u8>>,
+    ) {
         self.batch.append_statement(statement.clone());
         let mut values = vec![self.text(&self.shared.tenant), self.text(self.device.as_str()), self.text(path)];
         values.extend(record.map(|record| Some(CqlValue::Blob(record))));

@@ -1,9 +1,7 @@
 //! The partition of a device as it is read.
 
 use acs_store::{Error, Result, rules};
-use acs_types::{
-    AuthLevel, DeviceId, DeviceSummary, Holder, Partition, SessionId, SessionStamp, Task, Tenant,
-};
+use acs_types::{AuthLevel, DeviceId, DeviceSummary, Holder, Partition, SessionId, SessionStamp, Task, Tenant};
 use cwmp_model::{ParameterPath, Timestamp};
 use scylla::DeserializeRow;
 
@@ -94,7 +92,8 @@ impl Stored {
             match row.kind {
                 DEVICE => {
                     stored.control = row.control();
-                    stored.partition.holder = row.holder.as_deref().map(|bytes| shared.decode::<Holder>(bytes)).transpose()?;
+                    stored.partition.holder =
+                        row.holder.as_deref().map(|bytes| shared.decode::<Holder>(bytes)).transpose()?;
                     stored.partition.summary = row.into_summary(device)?;
                 }
                 _ => {

@@ -36,6 +36,7 @@ pub(crate) const VERSIONS: &[&[&str]] = &[&[
     API_TOKEN_HASH,
     FILE,
     TIMER,
+    TIMER_WINDOW,
     LEASE,
 ]];
 
@@ -134,12 +135,20 @@ const API_TOKEN_HASH: &str = "CREATE TABLE IF NOT EXISTS {ks}.api_token_hash (
 const FILE: &str = "CREATE TABLE IF NOT EXISTS {ks}.file (
     tenant text, id blob, value blob, revision bigint, PRIMARY KEY ((tenant), id))";
 
-/// Deadlines, soonest first in each of the shards that processes share out. `nonce` makes each row one that never was there,
-/// so that a timer put again is not hidden by a deletion with a later clock. Deletions are forgotten soon: a timer that comes
-/// back is a hint too many, while old marks would stand in the way of every look at what is due.
+/// Deadlines by the window of ten minutes they are due in, soonest first, in each of the shards that processes share out: what
+/// was due long ago and is deleted stands in nobody's way. `nonce` makes each row one that never was there, so that a timer put
+/// again is not hidden by a deletion with a later clock. Deletions are forgotten soon: a timer that comes back is a hint too
+/// many.
 const TIMER: &str = "CREATE TABLE IF NOT EXISTS {ks}.timer (
-    tenant text, shard smallint, due bigint, device text, kind text, ref text, nonce bigint,
-    PRIMARY KEY ((tenant, shard), due, device, kind, ref, nonce)
+    tenant text, shard smallint, window bigint, due bigint, device text, kind text, ref text, nonce bigint,
+    PRIMARY KEY ((tenant, shard, window), due, device, kind, ref, nonce)
+) WITH gc_grace_seconds = 600";
+
+/// Which windows `timer` has (a row without device), and in the window before all the timers that were put when they were
+/// overdue already: so no timer comes into a window that is past, and one that is empty then can be forgotten.
+const TIMER_WINDOW: &str = "CREATE TABLE IF NOT EXISTS {ks}.timer_window (
+    tenant text, shard smallint, window bigint, due bigint, device text, kind text, ref text, nonce bigint,
+    PRIMARY KEY ((tenant, shard), window, due, device, kind, ref, nonce)
 ) WITH gc_grace_seconds = 600";
 
 /// Who does a share of the work; conditional, with the term as time to live, so the store's own time counts.

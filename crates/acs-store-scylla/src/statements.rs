@@ -170,12 +170,21 @@ statements! {
     file_delete: register!(delete "file"),
     files: register!(list "file"),
 
-    timer_write: "INSERT INTO timer (tenant, shard, due, device, kind, ref, nonce) VALUES (?, ?, ?, ?, ?, ?, ?)",
-    timers_due: "SELECT due, device, kind, ref, nonce FROM timer WHERE tenant = ? AND shard = ? AND due <= ? LIMIT ?",
-    timers_like: "SELECT nonce FROM timer WHERE tenant = ? AND shard = ? AND due = ? AND device = ? AND kind = ? AND ref = ?",
-    timers_all: "SELECT due, device, kind, ref, nonce FROM timer WHERE tenant = ? AND shard = ?",
-    timer_first: "SELECT due FROM timer WHERE tenant = ? AND shard = ? LIMIT 1",
-    timer_delete: "DELETE FROM timer WHERE tenant = ? AND shard = ? AND due = ? AND device = ? AND kind = ? AND ref = ? AND nonce = ?",
+    timer_write: "INSERT INTO timer (tenant, shard, window, due, device, kind, ref, nonce) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    timer_nonces: "SELECT nonce FROM timer WHERE tenant = ? AND shard = ? AND window = ? AND due = ? AND device = ? \
+        AND kind = ? AND ref = ?",
+    timer_delete: "DELETE FROM timer WHERE tenant = ? AND shard = ? AND window = ? AND due = ? AND device = ? AND kind = ? \
+        AND ref = ? AND nonce = ?",
+    timers_due: "SELECT due, device, kind, ref, nonce FROM timer WHERE tenant = ? AND shard = ? AND window = ? AND due <= ? \
+        LIMIT ?",
+    timer_window_write: "INSERT INTO timer_window (tenant, shard, window, due, device, kind, ref, nonce) \
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    timer_window_nonces: "SELECT nonce FROM timer_window WHERE tenant = ? AND shard = ? AND window = ? AND due = ? \
+        AND device = ? AND kind = ? AND ref = ?",
+    timer_window_delete: "DELETE FROM timer_window WHERE tenant = ? AND shard = ? AND window = ? AND due = ? AND device = ? \
+        AND kind = ? AND ref = ? AND nonce = ?",
+    timer_windows: "SELECT window, due, device, kind, ref, nonce FROM timer_window WHERE tenant = ? AND shard = ? \
+        AND window >= ? AND window <= ? LIMIT ?",
 
     lease_take: "INSERT INTO lease (tenant, name, holder) VALUES (?, ?, ?) IF NOT EXISTS USING TTL ?",
     lease_renew: "UPDATE lease USING TTL ? SET holder = ? WHERE tenant = ? AND name = ? IF holder = ?",

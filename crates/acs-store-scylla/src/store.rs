@@ -1,12 +1,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use acs_proto::records::{Record, SecretSeal};
 use acs_store::{Error, Result};
 use acs_types::DeviceId;
+use cwmp_model::Timestamp;
 use quick_cache::sync::Cache;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 use tokio::time::Instant;
@@ -28,6 +30,8 @@ const CONDITIONAL_MAX: Duration = Duration::from_secs(10);
 const UNSURE_MAX: usize = 10_000;
 /// Devices remembered to stand in the index.
 const INDEXED_MAX: usize = 100_000;
+/// Windows of timers remembered to be noted: those of a month.
+const TIMER_WINDOWS_MAX: usize = 300_000;
 
 /// The store of one tenant on a CQL cluster. Cheap to clone.
 #[derive(Clone)]
@@ -46,10 +50,18 @@ pub(crate) struct Shared {
     /// Devices that stand in the index since this process wrote them there.
     pub(crate) indexed: Cache<DeviceId, ()>,
     pub(crate) lists: Lists,
+    /// Windows of timers, by shard, that are noted.
+    pub(crate) timer_windows: Cache<(i16, i64), ()>,
     /// Where the dropping of history goes on, by the time before which it goes.
     pub(crate) drop_place: Mutex<HashMap<i64, String>>,
+    /// The time of the last record of the audit log that this process appended.
+    pub(crate) audited: AtomicI64,
+    clock: Clock,
     locks: Vec<AsyncMutex<()>>,
 }
+
+/// Where the wall clock is read. It decides nothing but which timers are overdue, what is old and how audit records stand.
+type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 impl ScyllaStore {
     /// Connects and prepares. `seal` hides secrets before they reach the driver.
@@ -57,9 +69,22 @@ impl ScyllaStore {
     /// # Errors
     /// A schema that is missing, older or newer than this program's says so, and what to do.
     pub async fn open(config: ScyllaConfig, seal: Arc<dyn SecretSeal>) -> Result<Self, OpenError> {
+        Self::open_with_clock(config, seal, Arc::new(system_time)).await
+    }
+
+    /// The same with another clock than the system's.
+    ///
+    /// # Errors
+    /// As [`ScyllaStore::open`].
+    pub async fn open_with_clock(
+        config: ScyllaConfig,
+        seal: Arc<dyn SecretSeal>,
+        clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    ) -> Result<Self, OpenError> {
         let session = connect(&config).await?;
         migrate::enter(&session, &config).await?;
-        let s = Statements::prepare(&session).await.map_err(prepare_error)?;
+        // Boxed: it holds a hundred statements.
+        let s = Box::pin(Statements::prepare(&session)).await.map_err(prepare_error)?;
         let shared = Shared {
             cql: Cql::new(session),
             s,
@@ -69,7 +94,10 @@ impl ScyllaStore {
             unsure: Cache::new(UNSURE_MAX),
             indexed: Cache::new(INDEXED_MAX),
             lists: Lists::new(),
+            timer_windows: Cache::new(TIMER_WINDOWS_MAX),
             drop_place: Mutex::default(),
+            audited: AtomicI64::new(i64::MIN),
+            clock,
             locks: (0..LOCKS).map(|_| AsyncMutex::new(())).collect(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -91,6 +119,11 @@ impl ScyllaStore {
 }
 
 impl Shared {
+    /// The wall clock, in microseconds since 1970.
+    pub(crate) fn now_micros(&self) -> i64 {
+        (self.clock)().as_micros()
+    }
+
     pub(crate) fn decode<R: Record>(&self, bytes: &[u8]) -> Result<R> {
         R::from_bytes(bytes, &*self.seal).map_err(|error| Error::Corrupt(error.to_string()))
     }
@@ -108,6 +141,11 @@ impl Shared {
         let guard = guard.map_err(|_| Error::Unavailable("too many writes wait for this partition".into()))?;
         Ok(Turn { _guard: guard, until, tries: 0 })
     }
+}
+
+fn system_time() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// The right of this process to write conditionally to a partition, for a while.

@@ -68,12 +68,14 @@ impl Tasks for ScyllaStore {
         let after = page.after.as_deref().map(open_place).transpose()?;
         let limit = place::limit(page);
         let shared = &*self.shared;
-        let mut ids = index::after(shared, Index::OpenTasks, after.as_ref().map(|(device, _)| device), DEVICES_MAX).await?;
+        let mut ids =
+            index::after(shared, Index::OpenTasks, after.as_ref().map(|(device, _)| device), DEVICES_MAX).await?;
         let all = ids.len() < DEVICES_MAX;
         // The page before may have ended in the middle of a device.
         ids.splice(0..0, after.as_ref().map(|(device, _)| device.clone()));
         let (mut items, mut last) = (Vec::new(), None);
-        let mut partitions = stream::iter(ids).map(|id| async move { (shared.stored(&id).await, id) }).buffered(AT_ONCE);
+        let mut partitions =
+            stream::iter(ids).map(|id| async move { (shared.stored(&id).await, id) }).buffered(AT_ONCE);
         while let Some((stored, device)) = partitions.next().await {
             let Stored { partition, control } = stored?;
             if partition.tasks.is_empty() {
@@ -173,7 +175,8 @@ impl Shared {
             let mut open = stored.partition.tasks;
             open.retain(|task| after.is_none_or(|after| key(task) < *after));
             read = (open, done);
-            let version = self.cql.row::<(Option<i64>,)>(&self.s.device_version, (&self.tenant, device.as_str())).await?;
+            let version =
+                self.cql.row::<(Option<i64>,)>(&self.s.device_version, (&self.tenant, device.as_str())).await?;
             if version.and_then(|(version,)| version) == stored.control.version {
                 return Ok(read);
             }

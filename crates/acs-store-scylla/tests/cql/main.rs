@@ -3,4 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod contract;
+mod cost;
+mod migration;
+mod processes;
+mod retention;
+mod secrets;
 mod support;
+mod timers;

@@ -6,6 +6,7 @@ use acs_types::{DeviceSummary, Presence, SummaryPatch, Tenant};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use super::Made;
 use super::sample::{at, device, first_patch, identity, path, presence, session, stamp};
 use crate::Store;
 
@@ -154,9 +155,9 @@ pub async fn concurrent_patches_are_all_kept(store: &impl Store) {
 }
 
 /// Any order of any patches gives the same summary.
-pub fn patches_commute<S: Store, G, F: Future<Output = (S, G)>>(make: impl Fn() -> F) {
+pub fn patches_commute<S: Store, M: Made<Backend = S>, F: Future<Output = M>>(make: impl Fn() -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let (store, _guard) = runtime.block_on(make());
+    let Some((store, _guard)) = runtime.block_on(make()).made() else { return };
     let next_device = std::cell::Cell::new(0);
     let orders = prop::collection::vec(arbitrary_patch(), 1..8)
         .prop_flat_map(|patches| (Just(patches.clone()), Just(patches).prop_shuffle()));
