@@ -6,8 +6,9 @@ use cwmp_session::auth::Password;
 use lastmile_fleet::{DeviceCredentials, DeviceHandle, Fleet, FleetConfig, RetryRule};
 use serde_json::{Value, json};
 
-use crate::support::cluster::{CPE_LOGIN, Cluster};
-use crate::support::{Api, id_of, until};
+use crate::support::cluster::{CPE_LOGIN, Cluster, Role};
+use crate::support::cpe::Cpe;
+use crate::support::{Api, SOON, id_of, until};
 
 /// A front-end that is asked to end does so within a minute (`acs-cwmp-server` has a drain).
 const DRAIN_MAX: Duration = Duration::from_secs(60);
@@ -44,6 +45,35 @@ async fn read(api: &Api, device: &str, name: &str) -> Value {
     api.parameter(device, name).await["value"].clone()
 }
 
+#[tokio::test]
+async fn a_front_end_without_any_durable_place_lives_and_is_not_ready_p11() {
+    let folder = tempfile::tempdir().unwrap();
+    // It starts: Kafka may come back at any moment, and nobody knows yet whether a record would find a place.
+    let (front, url) = Role::alone(folder.path()).await;
+    let mut cpe = Cpe::new(&url, "1");
+    let inform = cwmp_codec::encode(&cpe.inform_message(&[("1 BOOT", "")], 0)).unwrap();
+    let answer = cpe.post(&inform).await;
+    assert_eq!(answer.status, 503, "no receipt for what is nowhere: {answer:?}");
+    assert!(answer.retry_after.is_some());
+    let report = until("it is not ready", SOON, || async {
+        let report = front.report().await;
+        (report["ready"] == false && report["checks"].as_array().unwrap().iter().all(|check| check["passing"] == false))
+            .then_some(report)
+    })
+    .await;
+    assert_eq!((front.probe("/health/live").await, front.probe("/health/ready").await), (200, 503));
+    for (check, impact, part) in [
+        ("events", "degraded", "Kafka does not take records"),
+        ("provisioning", "degraded", "none of 1 process(es) serves"),
+        ("receipts", "not_ready", "neither Kafka nor the outbox takes records"),
+        ("session_cache", "degraded", ""),
+    ] {
+        let found = report["checks"].as_array().unwrap().iter().find(|found| found["name"] == check).unwrap();
+        assert_eq!(found["impact"], impact, "{report:#}");
+        assert!(found["detail"].as_str().unwrap().contains(part), "{report:#}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_roles_work_as_processes_and_go_on_when_one_is_killed() {
     let Some(mut cluster) = Cluster::start().await else { return };
@@ -61,6 +91,10 @@ async fn the_roles_work_as_processes_and_go_on_when_one_is_killed() {
     cluster.fronts[0].kill();
     set_everywhere(&api, &fleet, "second").await;
     cluster.fronts[0].start().await;
+
+    // P14: nothing was lost by the front-end that has no Redis; it says so.
+    assert_eq!(cluster.fronts[1].probe("/health/ready").await, 200);
+    assert_eq!(cluster.fronts[1].report().await["degraded"], true);
 
     // P16: the devices of a provisioning process move to the other one.
     cluster.provisioning[0].kill();

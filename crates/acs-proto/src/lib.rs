@@ -5,7 +5,8 @@
 //! - **remote**: a client of [`remote`] over gRPC, with a server of [`remote`] around the same trait in the other process.
 //!   Requests, replies and errors arrive as they were given; `tests/contract/remote.rs` holds that for every method.
 //!
-//! Services know each other only through this crate; how they connect and prove themselves is the assembly's work.
+//! Services know each other only through this crate. How processes find each other and prove themselves is in [`remote`]; which
+//! process offers what is the assembly's work.
 //!
 //! Invariants:
 //! - One set of messages, [`v1`], is gRPC contract, event payload and stored form. Numbers and types of fields are for

@@ -63,6 +63,39 @@ pub(crate) struct Role {
 }
 
 impl Role {
+    /// A front-end that reaches nothing: no service, no other role.
+    pub(crate) async fn alone(folder: &Path) -> (Self, String) {
+        certificates(folder);
+        let at = |name: &str| folder.join(name).display().to_string();
+        finish(&["keys", "rotate", "--data-dir", &at("data")]);
+        let (health, cwmp) = (free_port(), free_port());
+        let settings = [
+            format!("data.dir={}", at("data")),
+            format!("health.listen=127.0.0.1:{health}"),
+            format!("cwmp.listen=127.0.0.1:{cwmp}"),
+            format!("grpc.tls_cert={}", at("cert.pem")),
+            format!("grpc.tls_key={}", at("key.pem")),
+            format!("grpc.tls_ca={}", at("ca.pem")),
+            "grpc.provisioning=127.0.0.1:9".to_owned(),
+            "kafka.brokers=127.0.0.1:9".to_owned(),
+            "redis.urls=redis://127.0.0.1:9".to_owned(),
+        ];
+        let arguments = settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]);
+        let arguments = std::iter::once("cwmp".to_owned()).chain(arguments).collect();
+        let mut role = Self { name: "cwmp", arguments, health, log: folder.join("cwmp.log"), child: None };
+        role.start().await;
+        (role, format!("http://127.0.0.1:{cwmp}/"))
+    }
+
+    /// What a probe is told.
+    pub(crate) async fn report(&self) -> serde_json::Value {
+        let asked = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().expect("a client");
+        match asked.get(format!("http://127.0.0.1:{}/health/ready", self.health)).send().await {
+            Ok(reply) => reply.json().await.expect("JSON"),
+            Err(_) => serde_json::Value::Null,
+        }
+    }
+
     fn spawn(&mut self) {
         let log = File::options().create(true).append(true).open(&self.log).expect("the log can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_lastmile"));
@@ -165,9 +198,7 @@ impl Cluster {
             for (key, port) in settings.iter().chain(&[("health.listen", health)]) {
                 arguments.extend(["--set".to_owned(), format!("{key}=127.0.0.1:{port}")]);
             }
-            let mut role = Role { name, arguments, health, log: at(&format!("{name}-{number}.log")), child: None };
-            role.spawn();
-            role
+            Role { name, arguments, health, log: at(&format!("{name}-{number}.log")), child: None }
         };
         let (api, cwmp) = (free_port(), [free_port(), free_port()]);
         let mut cluster = Self {
@@ -183,6 +214,9 @@ impl Cluster {
             api,
             _folder: folder,
         };
+        // P14: one front-end has no Redis at all.
+        cluster.fronts[1].arguments.extend(["--set".to_owned(), "redis.urls=redis://127.0.0.1:9".to_owned()]);
+        cluster.roles().for_each(Role::spawn);
         for role in cluster.roles() {
             role.ready().await;
         }

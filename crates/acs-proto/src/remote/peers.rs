@@ -214,7 +214,7 @@ async fn watch(peers: Weak<Inner>, names: Vec<PeerName>, tls: Arc<MutualTls>) {
         if Instant::now() >= resolve_at {
             let found = join_all(names.iter().map(PeerName::addresses)).await;
             let Some(inner) = peers.upgrade() else { return };
-            inner.found(&names, found, &tls);
+            inner.found(&names, found, |address, host| connect::channel(address, host, Arc::clone(&tls)));
             resolve_at = Instant::now() + RESOLVE_INTERVAL;
         }
         let Some(inner) = peers.upgrade() else { return };
@@ -227,7 +227,7 @@ async fn watch(peers: Weak<Inner>, names: Vec<PeerName>, tls: Arc<MutualTls>) {
 
 impl Inner {
     /// Keeps what is known, adds what is new, drops what is gone. A resolver that finds nothing at all is not believed.
-    fn found(&self, names: &[PeerName], found: Vec<Vec<SocketAddr>>, tls: &Arc<MutualTls>) {
+    fn found(&self, names: &[PeerName], found: Vec<Vec<SocketAddr>>, connect: impl Fn(SocketAddr, &str) -> Channel) {
         let known = self.current.load_full();
         let mut now: Vec<Arc<Peer>> = Vec::new();
         for (name, addresses) in names.iter().zip(found) {
@@ -236,7 +236,7 @@ impl Inner {
                     continue;
                 }
                 let kept = known.iter().find(|peer| peer.address == Some(address)).cloned();
-                let new = || Arc::new(Peer::new(Some(address), connect::channel(address, &name.host, Arc::clone(tls))));
+                let new = || Arc::new(Peer::new(Some(address), connect(address, &name.host)));
                 now.push(kept.unwrap_or_else(new));
             }
         }
@@ -295,6 +295,26 @@ mod tests {
         let after = addresses(peers.order("d").unwrap());
         let before = addresses(order);
         assert_eq!(after, [before[1], before[2], before[0]]);
+    }
+
+    #[tokio::test]
+    async fn what_a_name_stands_for_may_change() {
+        let at = |n: u16| SocketAddr::from(([10, 0, (n >> 8) as u8, n as u8], 9));
+        let peers = Peers::fixed("provisioning", [at(1), at(2)].into_iter());
+        let name = ["provisioning:9".parse().unwrap()];
+        let find = |found: Vec<SocketAddr>| peers.inner.found(&name, vec![found], |_, _| nowhere());
+        let known =
+            |peers: &Peers| peers.inner.current.load().iter().filter_map(|peer| peer.address).collect::<Vec<_>>();
+        let two = peers.inner.current.load()[1].clone();
+        two.lost();
+        find(vec![at(2), at(3), at(3)]);
+        assert_eq!(known(&peers), [at(2), at(3)]);
+        assert!(Arc::ptr_eq(&peers.inner.current.load()[0], &two), "its connection and its state stay");
+        find(Vec::new());
+        assert_eq!(known(&peers), [at(2), at(3)], "a resolver that finds nothing is not believed");
+        // P19
+        find((0..=u16::try_from(PEERS_MAX).unwrap()).map(at).collect());
+        assert_eq!(known(&peers).len(), PEERS_MAX);
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assembly::{self, CERTIFICATE_INTERVAL, asked_to_end, bind};
 use super::network;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, SeenProvisioning};
 use super::running::{Running, open_keys};
 use crate::config::cluster::{self, Kafka};
 use crate::config::sections::Cwmp;
@@ -57,10 +57,11 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = bind(config.cwmp.listen, "`cwmp.listen`").await?;
     let identity = network::identity(&running, config.identity)?;
     let (provisioning, peers) = network::provisioning(&running, config.provisioning, &identity);
+    let provisioning = SeenProvisioning::new(provisioning);
     let outbox = Arc::new(Outbox(provisioning.clone()));
     let events = running.events(&config.kafka, Some(outbox)).await?;
     let cache = running.sessions(config.redis)?;
-    watch_receipts(&running, events.clone(), peers);
+    watch_receipts(&running, events.clone(), peers, provisioning.clone());
     if let Some(tls) = tls.clone() {
         running.spawn(async move { tls.watch(CERTIFICATE_INTERVAL).await });
     }
@@ -86,9 +87,9 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 /// A front-end without any durable place for records could answer an Inform only with 503 (P11): then others should get it.
-fn watch_receipts(running: &Running, events: KafkaSink, peers: Peers) {
+fn watch_receipts(running: &Running, events: KafkaSink, peers: Peers, provisioning: Arc<SeenProvisioning>) {
     running.watch("receipts", Impact::NotReady, move || {
-        let durable = !events.is_open() || peers.serving().0 > 0;
+        let durable = !events.is_open() || (peers.serving().0 > 0 && provisioning.outbox_works());
         async move { if durable { Ok(()) } else { Err("neither Kafka nor the outbox takes records".to_owned()) } }
     });
 }

@@ -27,6 +27,8 @@ use crate::config::cluster::Kafka;
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 const BAD_LOOKS: u32 = 3;
+/// How long a start waits for Kafka to say how its topics are.
+const TOPICS_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often topics are asked for that could not be looked at.
 const TOPICS_INTERVAL: Duration = Duration::from_secs(30);
 /// How often clients are told how this process is.
@@ -105,13 +107,13 @@ impl Running {
         let metrics = acs_events_kafka::Metrics::default();
         metrics.register(&self.process.metrics);
         let config = kafka.client.clone();
-        match check_topics(&config).await {
-            Ok(()) => {}
-            Err(TopicsError::Unavailable { .. }) => {
-                tracing::warn!("Kafka is away: its topics are checked later");
+        match tokio::time::timeout(TOPICS_TIMEOUT, check_topics(&config)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(TopicsError::Unavailable { .. })) | Err(_) => {
+                tracing::warn!("Kafka does not say how its topics are: they are checked later");
                 self.spawn(check_topics_later(config.clone(), self.process.health.clone()));
             }
-            Err(unfit) => return Err(unfit.into()),
+            Ok(Err(unfit)) => return Err(unfit.into()),
         }
         let sink = match fallback {
             Some(fallback) => KafkaSink::with_fallback(config, metrics, fallback)?,
