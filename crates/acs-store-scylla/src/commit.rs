@@ -91,8 +91,9 @@ impl Shared {
         for write in &plan.writes {
             rows.push_task(write.before.as_ref(), &write.task);
         }
+        let doubt = self.in_doubt(device);
         let applied = self.cql.conditional_batch(&rows.batch, &rows.values).await?;
-        if !self.resolve(device, applied)? {
+        if !doubt.settle(applied)? {
             return Ok(false);
         }
         tracing::trace!(%device, ?version, "a commit was applied");

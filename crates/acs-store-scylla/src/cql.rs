@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use acs_store::{Error, Result};
+use fail::fail_point;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
@@ -89,19 +90,19 @@ impl Cql {
         values: impl SerializeRow,
     ) -> Result<Applied> {
         let _permit = self.permit(&self.conditional).await?;
-        match self.session.execute_unpaged(statement, values).await {
-            Ok(result) => Ok(Ok(applied(result)?)),
-            Err(error) => Ok(Err(error)),
-        }
+        fail_point!("scylla::conditional_not_sent", |_| Ok(Err(timed_out())));
+        let result = self.session.execute_unpaged(statement, values).await;
+        fail_point!("scylla::conditional_answer_lost", |_| Ok(Err(timed_out())));
+        outcome(result)
     }
 
     /// Conditional writes to one partition: all or none.
     pub(crate) async fn conditional_batch(&self, batch: &Batch, values: impl BatchValues) -> Result<Applied> {
         let _permit = self.permit(&self.conditional).await?;
-        match self.session.batch(batch, values).await {
-            Ok(result) => Ok(Ok(applied(result)?)),
-            Err(error) => Ok(Err(error)),
-        }
+        fail_point!("scylla::conditional_not_sent", |_| Ok(Err(timed_out())));
+        let result = self.session.batch(batch, values).await;
+        fail_point!("scylla::conditional_answer_lost", |_| Ok(Err(timed_out())));
+        outcome(result)
     }
 
     /// All rows of a read, page by page. The statement bounds them.
@@ -148,6 +149,19 @@ impl Cql {
 /// Several requests of one call, a bounded number at once; the first error ends it.
 pub(crate) async fn all<T, F: Future<Output = Result<T>>>(requests: Vec<F>) -> Result<Vec<T>> {
     stream::iter(requests).buffered(AT_ONCE).try_collect().await
+}
+
+fn outcome(result: Result<QueryResult, ExecutionError>) -> Result<Applied> {
+    match result {
+        Ok(result) => Ok(Ok(applied(result)?)),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// What tests have happen to a conditional write.
+#[allow(dead_code, reason = "unused where failpoints are not compiled in")]
+fn timed_out() -> ExecutionError {
+    ExecutionError::RequestTimeout(std::time::Duration::ZERO)
 }
 
 fn first_row_error(error: scylla::errors::MaybeFirstRowError) -> Error {

@@ -157,10 +157,13 @@ impl Shared {
             Deleted::TasksOpen => return Ok(DeleteOutcome::TasksOpen),
             Deleted::At { known, stamp } => {
                 fail_point!("scylla::after_deletion", crate::failed_here);
-                let key = (stamp, self.tenant.as_str(), device.as_str());
-                self.cql.write(&self.s.summary_delete, key).await?;
-                fail_point!("scylla::after_summary_deletion", crate::failed_here);
-                index::delete(self, Index::Devices, device, stamp).await?;
+                if let Some(stamp) = stamp {
+                    let key = (stamp, self.tenant.as_str(), device.as_str());
+                    self.cql.write(&self.s.summary_delete, key).await?;
+                    fail_point!("scylla::after_summary_deletion", crate::failed_here);
+                    index::delete(self, Index::Devices, device, stamp).await?;
+                    fail_point!("scylla::after_index_deletion", crate::failed_here);
+                }
                 known
             }
         };
@@ -195,7 +198,7 @@ impl Shared {
             }
             let stamps = self.cql.row::<Stamps>(&self.s.device_stamps, (&self.tenant, device.as_str())).await?;
             let newest = stamps.and_then(Stamps::newest).max(control.deleted_stamp);
-            let attempt = Attempt { id, known: stored.partition.summary.is_some(), stamp: newest.unwrap_or(NO_STAMP) };
+            let attempt = Attempt { id, known: stored.partition.summary.is_some(), stamp: newest };
             let nothing_there = newest.is_none() && control.version.is_none();
             if nothing_there || self.try_deletion(device, control, &attempt).await? {
                 return Ok(Deleted::At { known: attempt.known, stamp: attempt.stamp });
@@ -215,18 +218,35 @@ impl Shared {
             device.as_str(),
             control.version,
         );
+        let doubt = self.in_doubt(device);
         let applied = self.cql.conditional(&self.s.device_delete, values).await?;
-        self.resolve(device, applied)
+        doubt.settle(applied)
     }
 
-    /// Whether a conditional write to the partition of a device was applied. Of unknown outcome it counts as not applied so
-    /// far: the next read ends it, and tells.
-    pub(crate) fn resolve(&self, device: &DeviceId, applied: Applied) -> Result<bool> {
+    /// Before a conditional write to the partition of a device.
+    pub(crate) fn in_doubt<'a>(&'a self, device: &'a DeviceId) -> Doubt<'a> {
+        Doubt { shared: self, device, is_settled: false }
+    }
+}
+
+/// A conditional write under way: unless it is known what became of it, the next read of the partition ends it first. Also if
+/// nobody waits for it any more.
+pub(crate) struct Doubt<'a> {
+    shared: &'a Shared,
+    device: &'a DeviceId,
+    is_settled: bool,
+}
+
+impl Doubt<'_> {
+    /// Whether it was applied. Of unknown outcome it counts as not applied so far.
+    pub(crate) fn settle(mut self, applied: Applied) -> Result<bool> {
         match applied {
-            Ok(applied) => Ok(applied),
+            Ok(applied) => {
+                self.is_settled = true;
+                Ok(applied)
+            }
             Err(error) if is_open(&error) => {
-                tracing::debug!(%device, %error, "a conditional write has an unknown outcome, reading again");
-                self.unsure.insert(device.clone(), ());
+                tracing::debug!(device = %self.device, %error, "a conditional write has an unknown outcome, reading again");
                 Ok(false)
             }
             Err(error) => Err(store_error(error)),
@@ -234,22 +254,27 @@ impl Shared {
     }
 }
 
-/// Below every stamp.
-const NO_STAMP: i64 = i64::MIN + 1;
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.shared.unsure.insert(self.device.clone(), ());
+        }
+    }
+}
 
 enum Deleted {
     TasksOpen,
-    /// What has at most this stamp is gone.
+    /// What has at most this stamp is gone; `None`: nothing had one.
     At {
         known: bool,
-        stamp: i64,
+        stamp: Option<i64>,
     },
 }
 
 struct Attempt {
     id: u64,
     known: bool,
-    stamp: i64,
+    stamp: Option<i64>,
 }
 
 impl Attempt {

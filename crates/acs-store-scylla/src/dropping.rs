@@ -9,11 +9,11 @@ use std::time::Duration;
 use acs_store::Result;
 use acs_types::{DeviceId, FaultRecord, SessionRecord, Task};
 use cwmp_model::Timestamp;
+use fail::fail_point;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::value::CqlValue;
 
-use crate::error::{is_open, store_error};
-use crate::history::{HistoryRow, LIST_SHARDS, window, window_length};
+use crate::history::{AUDIT, FAULTS, HistoryRow, LIST_SHARDS, window, window_length};
 use crate::partition::FINAL;
 use crate::place;
 use crate::store::Shared;
@@ -83,7 +83,7 @@ impl Shared {
 
     /// The rows of a list that are too old. A row ends no earlier than the time it is listed by.
     async fn drop_rows(&self, list: &str, before: Timestamp) -> Result<u64> {
-        if list == crate::history::AUDIT {
+        if list == AUDIT {
             return Ok(0);
         }
         let mut dropped = 0;
@@ -114,23 +114,30 @@ impl Shared {
             }
             Some(_) => {
                 let fault = self.decode::<FaultRecord>(record)?;
-                self.remove("fault", fault.at.as_micros(), id).await?;
+                self.remove(FAULTS, fault.at.as_micros(), id).await?;
                 cql.write(&s.fault_place_delete, (tenant, id)).await?;
             }
             None => {}
         }
+        fail_point!("scylla::between_place_and_row", crate::failed_here);
         self.remove(list, *at, id).await?;
-        Ok(u64::from(list != "fault"))
+        Ok(u64::from(list != FAULTS))
     }
 
     /// Windows that lie wholly before, and a window more: a session may end in the next one.
     async fn drop_windows(&self, list: &str, before: Timestamp) -> Result<()> {
         let Self { cql, s, tenant, .. } = self;
         let newest = window(list, before.as_micros().saturating_sub(window_length(list))) - 1;
-        let windows: Vec<(i64,)> = cql.rows(&s.history_windows, (tenant, list, newest)).await?;
-        for (window,) in windows {
-            self.forget_window(list, window);
-            cql.write(&s.history_window_delete, (tenant, list, window)).await?;
+        // Those that are gone are no longer among them.
+        loop {
+            let windows = self.windows(list, newest).await?;
+            if windows.is_empty() {
+                break;
+            }
+            for window in windows {
+                self.forget_window(list, window);
+                cql.write(&s.history_window_delete, (tenant, list, window)).await?;
+            }
         }
         Ok(())
     }
@@ -150,20 +157,14 @@ impl Shared {
             let old: Vec<&Task> = tasks.iter().filter(|task| task.updated_at < before).collect();
             if !old.is_empty() {
                 let (batch, values) = self.dropping(device, &stored, &old);
-                match self.cql.conditional_batch(&batch, values).await? {
-                    Ok(true) => dropped += old.len() as u64,
-                    Ok(false) => {
-                        turn.again(device).await?;
-                        continue;
-                    }
+                let doubt = self.in_doubt(device);
+                let applied = self.cql.conditional_batch(&batch, values).await?;
+                if !doubt.settle(applied)? {
                     // Done again, it finds what is left.
-                    Err(error) if is_open(&error) => {
-                        self.unsure.insert(device.clone(), ());
-                        turn.again(device).await?;
-                        continue;
-                    }
-                    Err(error) => return Err(store_error(error)),
+                    turn.again(device).await?;
+                    continue;
                 }
+                dropped += old.len() as u64;
             }
             if dropped >= DROPPED_MAX {
                 return Ok(dropped);

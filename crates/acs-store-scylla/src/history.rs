@@ -31,7 +31,10 @@ const NOTED_MAX: usize = 100_000;
 /// Refused Informs that this process puts before it looks whether there are too many.
 const TRIM_EACH: u64 = 1000;
 
-const FAULTS: &str = "fault";
+/// Windows of a list asked for at once.
+const WINDOWS: i32 = 100;
+
+pub(crate) const FAULTS: &str = "fault";
 const REFUSED: &str = "refused";
 pub(crate) const AUDIT: &str = "audit";
 
@@ -188,6 +191,7 @@ impl Shared {
         let longer = longer(ttl);
         let Self { cql, s, tenant, .. } = self;
         cql.write(&s.history_list_write, (tenant, list_shard(list), list, longer)).await?;
+        fail_point!("scylla::between_list_and_window", crate::failed_here);
         cql.write(&s.history_window_write, (tenant, list, window, longer)).await?;
         self.lists.noted.insert(key, ());
         Ok(())
@@ -241,24 +245,46 @@ impl Shared {
         after: Option<(i64, Vec<u8>)>,
         limit: usize,
     ) -> Result<Vec<HistoryRow>> {
-        let Self { cql, s, tenant, .. } = self;
         let newest = after.as_ref().map_or(i64::MAX, |(at, _)| window(list, *at));
-        let windows: Vec<(i64,)> = cql.rows(&s.history_windows, (tenant, list, newest)).await?;
         let mut found: Vec<HistoryRow> = Vec::new();
-        for (window,) in windows {
-            let count = |found: &[HistoryRow]| i32::try_from(limit - found.len()).unwrap_or(i32::MAX);
-            match &after {
-                Some((at, id)) if window == newest => {
-                    found.extend(cql.rows(&s.history_at, (tenant, list, window, at, id, count(&found))).await?);
-                    if found.len() < limit {
-                        found.extend(cql.rows(&s.history_before, (tenant, list, window, at, count(&found))).await?);
-                    }
+        let mut windows = self.windows(list, newest).await?;
+        while let Some(oldest) = windows.last().copied() {
+            for window in windows {
+                let after = after.as_ref().filter(|_| window == newest);
+                found.extend(self.rows_of_window(list, window, after, limit - found.len()).await?);
+                if found.len() >= limit {
+                    return Ok(found);
                 }
-                _ => found.extend(cql.rows(&s.history_from, (tenant, list, window, count(&found))).await?),
             }
-            if found.len() >= limit {
-                break;
-            }
+            windows = self.windows(list, oldest - 1).await?;
+        }
+        Ok(found)
+    }
+
+    /// Windows of a list up to one, the newest first; none: there are no more.
+    pub(crate) async fn windows(&self, list: &str, newest: i64) -> Result<Vec<i64>> {
+        let values = (&self.tenant, list, newest, WINDOWS);
+        let windows: Vec<(i64,)> = self.cql.rows(&self.s.history_windows, values).await?;
+        Ok(windows.into_iter().map(|(window,)| window).collect())
+    }
+
+    async fn rows_of_window(
+        &self,
+        list: &str,
+        window: i64,
+        after: Option<&(i64, Vec<u8>)>,
+        limit: usize,
+    ) -> Result<Vec<HistoryRow>> {
+        let Self { cql, s, tenant, .. } = self;
+        let rows = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        let Some((at, id)) = after else {
+            return cql.rows(&s.history_from, (tenant, list, window, rows(limit))).await;
+        };
+        let mut found: Vec<HistoryRow> = cql.rows(&s.history_at, (tenant, list, window, at, id, rows(limit))).await?;
+        if found.len() < limit {
+            let rest = rows(limit - found.len());
+            let rest: Vec<HistoryRow> = cql.rows(&s.history_before, (tenant, list, window, at, rest)).await?;
+            found.extend(rest);
         }
         Ok(found)
     }

@@ -3,6 +3,9 @@
 //!
 //! Every partition key begins with the tenant: tenants share tables and nothing else.
 //!
+//! Compaction: leveled where rows are rewritten and read at once (a read then touches few files), time windows for history,
+//! which goes whole files at a time.
+//!
 //! Three ways to write, and every column is written in one of them only:
 //! - *conditional* (lightweight transactions): the order is Paxos', whatever clocks say;
 //! - *stamped*: plain, `USING TIMESTAMP` with a logical time (session stamp, partition version), so that the outcome does not
@@ -61,7 +64,8 @@ const DEVICE: &str = "CREATE TABLE IF NOT EXISTS {ks}.device (
     version bigint, commits blob, holder blob, deleted_stamp bigint, deleted_at bigint,
     record blob, place_kind tinyint, place_at bigint,
     PRIMARY KEY ((tenant, device), kind, at, id)
-) WITH CLUSTERING ORDER BY (kind ASC, at DESC, id DESC)";
+) WITH CLUSTERING ORDER BY (kind ASC, at DESC, id DESC)
+  AND compaction = {'class': 'LeveledCompactionStrategy'}";
 
 /// Which devices there are, in order of their id within a shard; the shards are merged by the reader. Stamped as the
 /// identity is, so it says what the device's own partition says.
@@ -81,14 +85,16 @@ const TASK_DEVICE: &str = "CREATE TABLE IF NOT EXISTS {ks}.task_device (
 /// is one range. Conditional on `version` in the row with the empty path, which no object has; `writer` tells whose it is.
 const DEVICE_OBJECT: &str = "CREATE TABLE IF NOT EXISTS {ks}.device_object (
     tenant text, device text, path text, version bigint, writer bigint, forgotten bigint, record blob,
-    PRIMARY KEY ((tenant, device), path))";
+    PRIMARY KEY ((tenant, device), path)
+) WITH compaction = {'class': 'LeveledCompactionStrategy'}";
 
 /// Lists by time, newest first: `session/<device>`, `fault/<device>`, `fault`, `refused`, `audit`. Windows keep a partition
 /// small (an hour for the lists of all devices, 30 days for those of one). Once.
 const HISTORY: &str = "CREATE TABLE IF NOT EXISTS {ks}.history (
     tenant text, list text, window bigint, at bigint, id blob, record blob,
     PRIMARY KEY ((tenant, list, window), at, id)
-) WITH CLUSTERING ORDER BY (at DESC, id DESC)";
+) WITH CLUSTERING ORDER BY (at DESC, id DESC)
+  AND compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS', 'compaction_window_size': 14}";
 
 /// Which windows a list has, so that a reader asks for no empty ones. Once.
 const HISTORY_WINDOW: &str = "CREATE TABLE IF NOT EXISTS {ks}.history_window (
@@ -142,14 +148,14 @@ const FILE: &str = "CREATE TABLE IF NOT EXISTS {ks}.file (
 const TIMER: &str = "CREATE TABLE IF NOT EXISTS {ks}.timer (
     tenant text, shard smallint, window bigint, due bigint, device text, kind text, ref text, nonce bigint,
     PRIMARY KEY ((tenant, shard, window), due, device, kind, ref, nonce)
-) WITH gc_grace_seconds = 600";
+) WITH gc_grace_seconds = 600 AND compaction = {'class': 'LeveledCompactionStrategy'}";
 
 /// Which windows `timer` has (a row without device), and in the window before all the timers that were put when they were
 /// overdue already: so no timer comes into a window that is past, and one that is empty then can be forgotten.
 const TIMER_WINDOW: &str = "CREATE TABLE IF NOT EXISTS {ks}.timer_window (
     tenant text, shard smallint, window bigint, due bigint, device text, kind text, ref text, nonce bigint,
     PRIMARY KEY ((tenant, shard), window, due, device, kind, ref, nonce)
-) WITH gc_grace_seconds = 600";
+) WITH gc_grace_seconds = 600 AND compaction = {'class': 'LeveledCompactionStrategy'}";
 
 /// Who does a share of the work; conditional, with the term as time to live, so the store's own time counts.
 const LEASE: &str = "CREATE TABLE IF NOT EXISTS {ks}.lease (

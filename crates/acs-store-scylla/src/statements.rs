@@ -129,7 +129,7 @@ statements! {
     history_before: "SELECT at, id, record FROM history WHERE tenant = ? AND list = ? AND window = ? AND at < ? LIMIT ?",
     history_window_write: "INSERT INTO history_window (tenant, list, window) VALUES (?, ?, ?) USING TTL ?",
     history_window_delete: "DELETE FROM history_window WHERE tenant = ? AND list = ? AND window = ?",
-    history_windows: "SELECT window FROM history_window WHERE tenant = ? AND list = ? AND window <= ?",
+    history_windows: "SELECT window FROM history_window WHERE tenant = ? AND list = ? AND window <= ? LIMIT ?",
     history_list_write: "INSERT INTO history_list (tenant, shard, list) VALUES (?, ?, ?) USING TTL ?",
     history_lists_after: "SELECT list FROM history_list WHERE tenant = ? AND shard = ? AND list > ? LIMIT ?",
     session_place_write: "INSERT INTO session_place (tenant, session, device, stamp) VALUES (?, ?, ?, ?) USING TTL ?",

@@ -98,7 +98,7 @@ impl Shared {
     async fn due_in(&self, shard: i16, now: Timestamp, limit: usize) -> Result<Vec<Timer>> {
         let looked_at = self.now_micros();
         let newest = now.as_micros().div_euclid(WINDOW);
-        let rows = self.windows(shard, LATE, newest, i32::MAX).await?;
+        let rows = self.timer_windows_of(shard, LATE, newest, i32::MAX).await?;
         let mut due = Vec::new();
         let mut in_windows = 0;
         for (window, at, device, kind, reference, nonce) in rows {
@@ -141,7 +141,7 @@ impl Shared {
         let mut first: Option<i64> = None;
         let mut from = LATE;
         loop {
-            let rows = self.windows(shard, from, i64::MAX, WINDOWS).await?;
+            let rows = self.timer_windows_of(shard, from, i64::MAX, WINDOWS).await?;
             for (window, due, device, ..) in &rows {
                 if !device.is_empty() {
                     first = Some(first.map_or(*due, |first| first.min(*due)));
@@ -191,7 +191,7 @@ impl Shared {
         let shard = shard_key(timer_shard(device));
         let mut of_device = Vec::new();
         let mut windows = Vec::new();
-        for (window, due, of, kind, reference, nonce) in self.windows(shard, LATE, i64::MAX, i32::MAX).await? {
+        for (window, due, of, kind, reference, nonce) in self.timer_windows_of(shard, LATE, i64::MAX, i32::MAX).await? {
             match of.is_empty() {
                 true => windows.push(window),
                 false if of == device.as_str() => of_device.push(timer((due, of, kind, reference, nonce))?),
@@ -205,7 +205,7 @@ impl Shared {
         cql::all(of_device.iter().map(|timer| self.delete_timer(timer)).collect()).await.map(|_| ())
     }
 
-    async fn windows(&self, shard: i16, from: i64, to: i64, limit: i32) -> Result<Vec<WindowRow>> {
+    async fn timer_windows_of(&self, shard: i16, from: i64, to: i64, limit: i32) -> Result<Vec<WindowRow>> {
         self.cql.rows(&self.s.timer_windows, (&self.tenant, shard, from, to, limit)).await
     }
 }

@@ -49,7 +49,7 @@ async fn made_once_by_several_at_once_and_kept_by_the_next() {
     let mut before = [one.version_before, other.version_before];
     before.sort_unstable();
     assert_eq!(before, [0, one.version], "one did it, the other waited");
-    assert!(one.replication.contains("replication_factor: 1"), "{}", one.replication);
+    assert!(one.replication.contains("replication_factor: "), "{}", one.replication);
     keyspace.open().await.unwrap().patch_summary(&device(1), first_patch(1, 10)).await.unwrap();
     let again = migrate(config).await.unwrap();
     assert_eq!((again.version_before, again.version), (one.version, one.version));

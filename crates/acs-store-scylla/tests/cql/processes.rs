@@ -96,6 +96,36 @@ async fn a_device_that_comes_back_elsewhere_is_listed() {
     }
 }
 
+/// A session that nobody knows a device of leaves a holder behind, and that goes, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_holder_alone_is_deleted() {
+    let Some([one, other, _]) = three().await else { return };
+    one.commit(&device(1), commit_of(holder(1, 10), [])).await.unwrap();
+    assert_eq!(other.delete_device(&device(1)).await.unwrap(), DeleteOutcome::Unknown);
+    assert_eq!(one.partition(&device(1)).await.unwrap(), Default::default());
+    other.patch_summary(&device(1), first_patch(1, 1)).await.unwrap();
+    assert!(one.summary(&device(1)).await.unwrap().is_some(), "there was nothing that could hide it");
+}
+
+/// Who stops waiting for a commit does not stop it; the next read tells what became of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_nobody_waits_for_is_read_back() {
+    let Some([store, ..]) = three().await else { return };
+    for round in 0..30_u32 {
+        let device = device(round);
+        let insert = commit([(None, task(round, "a", 5))]);
+        let wait = std::time::Duration::from_micros(u64::from(round) * 400);
+        let told = tokio::time::timeout(wait, store.commit(&device, insert.clone())).await;
+        let seen = store.partition(&device).await.unwrap().tasks.len();
+        if told.is_ok() {
+            assert_eq!(seen, 1, "P1, round {round}");
+        }
+        let again = store.commit(&device, insert).await.unwrap();
+        assert!(seen == 0 || again != CommitOutcome::Applied, "P5: what was seen is there, round {round}");
+        assert_eq!(store.partition(&device).await.unwrap().tasks, [task(round, "a", 5)], "round {round}");
+    }
+}
+
 /// The list of open tasks holds what the partitions hold, whoever wrote it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn open_tasks_are_listed_across_processes() {

@@ -30,12 +30,14 @@ fn is_there(point: &str) -> bool {
 
 /// A configuration with a tenant of its own, and patience: a machine that is busy fails no test about something else.
 pub(crate) fn config() -> Option<ScyllaConfig> {
+    let points = contact_points()?;
+    let copies = if points.len() < 3 { 1 } else { 3 };
     Some(ScyllaConfig {
-        replication: Replication::Simple(1),
+        replication: Replication::Simple(copies),
         retention: Retention::FOR_EVER,
         tenant: unique("t").parse().unwrap(),
         request_timeout: Duration::from_secs(10),
-        ..ScyllaConfig::new(contact_points()?, "lastmile_store_test")
+        ..ScyllaConfig::new(points, "lastmile_test_store")
     })
 }
 
