@@ -173,7 +173,8 @@ impl Ingest {
             // A batch that was begun is done: only waiting for records is given up.
             if work.run.pending.is_empty() {
                 let looked = tokio::select! {
-                    looked = self.look(work, WAIT) => looked?,
+                    // Until the end of the log was reached once, nothing is waited for: sessions may be lost.
+                    looked = self.look(work, if work.run.caught_up { WAIT } else { Duration::ZERO }) => looked?,
                     () = stop.cancelled() => return Ok(()),
                 };
                 if !looked {
@@ -250,7 +251,12 @@ impl Ingest {
         self.metrics.records.inc_by(count);
         self.commit(consumer, run).await?;
         self.metrics.position.set(i64::try_from(run.done.total()).unwrap_or(i64::MAX));
-        self.metrics.lag.set(i64::try_from(consumer.lag()).unwrap_or(i64::MAX));
+        let lag = consumer.lag();
+        self.metrics.lag.set(i64::try_from(lag).unwrap_or(i64::MAX));
+        if lag == 0 {
+            // Where records come all the time nothing else tells that the end was reached.
+            self.caught_up(run).await?;
+        }
         Ok(count)
     }
 

@@ -113,6 +113,27 @@ async fn a_session_without_end_is_lost_when_its_front_end_is_gone_p9() {
     assert_eq!(world.sessions_ended().len(), 2, "closed once");
 }
 
+#[tokio::test(start_paused = true)]
+async fn lost_sessions_are_closed_while_records_come_all_the_time_p9() {
+    let mut world = World::new();
+    world.append(&[inform(1, 1, &["2 PERIODIC"], "1.0", "up")]).await;
+    world.run().await;
+    world.config.alive = Some(vec![emitter("front-2")]);
+    let (ingest, stop) = (world.ingest(), CancellationToken::new());
+    let records = async {
+        for minute in 2..30 {
+            let record = EventRecord { emitter: emitter("front-2"), ..inform(2, minute, &["2 PERIODIC"], "1.0", "up") };
+            world.append(&[record]).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let closed: Vec<_> = world.sessions_ended().iter().map(|ended| ended.at.session).collect();
+        stop.cancel();
+        closed
+    };
+    let ((), closed) = tokio::join!(ingest.run(stop.clone()), records);
+    assert_eq!(closed, [session(1, 1)], "nobody has to wait for a moment without records");
+}
+
 #[tokio::test]
 async fn a_session_of_a_living_front_end_is_lost_only_by_age_p9() {
     let mut world = World::new();
