@@ -56,6 +56,8 @@ impl Process {
         config.http.body_bytes = cwmp.message_bytes;
         config.overload.sessions = cwmp.sessions;
         config.waits.drain = drain;
+        // Where nonces are shared there are other front-ends, and sessions are theirs, too.
+        config.shared_sessions = services.replay.is_some();
         FrontEnd::new(config, services, acs_cwmp_server::Metrics::registered(&self.metrics))
     }
 
