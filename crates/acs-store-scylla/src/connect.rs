@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -10,11 +11,17 @@ use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::policies::load_balancing::DefaultPolicy;
+use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::policies::timestamp_generator::MonotonicTimestampGenerator;
 use scylla::statement::{Consistency, SerialConsistency};
 
 use crate::config::{ConfigError, CqlTls, ScyllaConfig};
 use crate::error::OpenError;
+
+/// A node that does not answer for so long, asked for so long, is left out until it does (P15).
+const KEEPALIVE: Duration = Duration::from_secs(2);
+/// What may be done twice goes to another node, too, if the first has not answered by then (P15).
+const SECOND_TRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Connects, in no keyspace yet.
 pub(crate) async fn connect(config: &ScyllaConfig) -> Result<Session, OpenError> {
@@ -22,7 +29,11 @@ pub(crate) async fn connect(config: &ScyllaConfig) -> Result<Session, OpenError>
     let profile = ExecutionProfile::builder()
         .consistency(Consistency::LocalQuorum)
         .serial_consistency(Some(SerialConsistency::LocalSerial))
-        .request_timeout(Some(config.request_timeout));
+        .request_timeout(Some(config.request_timeout))
+        .speculative_execution_policy(Some(Arc::new(SimpleSpeculativeExecutionPolicy {
+            max_retry_count: 1,
+            retry_interval: SECOND_TRY_AFTER,
+        })));
     let profile = match &config.local_datacenter {
         Some(name) => profile
             .load_balancing_policy(DefaultPolicy::builder().prefer_datacenter(name.clone()).token_aware(true).build()),
@@ -32,6 +43,8 @@ pub(crate) async fn connect(config: &ScyllaConfig) -> Result<Session, OpenError>
         .known_nodes(&config.contact_points)
         .default_execution_profile_handle(profile.build().into_handle())
         .connection_timeout(config.connect_timeout)
+        .keepalive_interval(KEEPALIVE)
+        .keepalive_timeout(KEEPALIVE)
         // Plain writes of one process keep their order whichever node they go through.
         .timestamp_generator(Arc::new(MonotonicTimestampGenerator::new()))
         .fetch_schema_metadata(false);

@@ -284,7 +284,7 @@ impl Attempt {
 }
 
 pub(crate) fn unknown_outcome(device: &DeviceId) -> Error {
-    Error::Unavailable(format!("whether a write to device {device} happened is not known: many came after it"))
+    Error::Unavailable(format!("whether a write to device {device} happened is not known: too many came after it"))
 }
 
 /// The values of [`Statements::summary_write`], in its order; what is unset stays as it is.

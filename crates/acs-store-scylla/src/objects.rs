@@ -16,7 +16,9 @@ use scylla::DeserializeRow;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::value::CqlValue;
 
+use crate::devices::unknown_outcome;
 use crate::error::{is_open, store_error};
+use crate::partition::Control;
 use crate::statements::Statements;
 use crate::store::{ScyllaStore, Shared};
 
@@ -72,8 +74,7 @@ impl Objects for ScyllaStore {
 /// What a write to a tree is decided on.
 #[derive(Default)]
 struct Tree {
-    version: Option<i64>,
-    writer: Option<i64>,
+    control: Control,
     forgotten: Option<SessionStamp>,
     objects: BTreeMap<ParameterPath, ObjectRecord>,
 }
@@ -82,7 +83,7 @@ struct Tree {
 struct ObjectRow {
     path: String,
     version: Option<i64>,
-    writer: Option<i64>,
+    commits: Option<Vec<u8>>,
     forgotten: Option<i64>,
     record: Option<Vec<u8>>,
 }
@@ -97,6 +98,14 @@ enum Work<'a> {
     Merge { stamp: SessionStamp, news: &'a [UpsertObject], late: bool },
 }
 
+/// A write that was not applied as far as is known.
+struct Tried {
+    version: Option<i64>,
+    is_last: bool,
+    /// Its outcome is unknown.
+    is_open: bool,
+}
+
 impl Work<'_> {
     /// The objects it is decided on.
     fn paths(&self) -> Vec<&ParameterPath> {
@@ -104,23 +113,6 @@ impl Work<'_> {
             Self::Delete | Self::Clear { .. } => Vec::new(),
             Self::Merge { news, .. } => news.iter().map(|news| &news.object.path).collect(),
         }
-    }
-}
-
-/// A write of unknown outcome.
-struct Open {
-    writer: i64,
-    version: Option<i64>,
-    is_last: bool,
-}
-
-impl Open {
-    fn happened(&self, device: &DeviceId, tree: &Tree) -> Result<bool> {
-        let happened = tree.writer == Some(self.writer);
-        if !happened && tree.version != self.version {
-            return Err(Error::Unavailable(format!("whether the tree of {device} was written is not known")));
-        }
-        Ok(happened)
     }
 }
 
@@ -133,38 +125,44 @@ impl Shared {
     /// Reads, decides and writes until it is done; `false`: there was nothing to be done.
     async fn write_tree(&self, device: &DeviceId, work: &Work<'_>) -> Result<bool> {
         let mut turn = self.turn("device_object", device.as_str().as_bytes()).await?;
-        let mut open: Option<Open> = None;
+        let mut id = rand::random();
+        let mut tried: Option<Tried> = None;
         loop {
-            let tree = self.tree(device, &work.paths(), open.is_some()).await?;
-            if let Some(open) = open.take()
-                && open.happened(device, &tree)?
-                && open.is_last
+            let tree = self.tree(device, &work.paths(), tried.as_ref().is_some_and(|tried| tried.is_open)).await?;
+            if let Some(tried) = tried.take()
+                && tree.control.has(id, tried.version).ok_or_else(|| unknown_outcome(device))?
             {
-                return Ok(true);
+                if tried.is_last {
+                    return Ok(true);
+                }
+                id = rand::random();
             }
-            let version = tree.version;
+            let control = tree.control.clone();
             let Some(Write { rows, forgotten, is_last }) = self.decide_tree(device, tree, work).await? else {
                 return Ok(false);
             };
-            let writer = rand::random();
-            let (batch, values) = rows.finish(version, writer, forgotten);
-            match self.cql.conditional_batch(&batch, values).await? {
+            let (batch, values) = rows.finish(&control, id, forgotten);
+            let applied = self.cql.conditional_batch(&batch, values).await?;
+            let is_open = match applied {
                 Ok(true) if is_last => return Ok(true),
-                Ok(true) => fail_point!("scylla::between_deletions", crate::failed_here),
-                Ok(false) => turn.again(device).await?,
-                Err(error) if is_open(&error) => {
-                    open = Some(Open { writer, version, is_last });
-                    turn.again(device).await?;
+                Ok(true) => {
+                    id = rand::random();
+                    fail_point!("scylla::between_deletions", crate::failed_here);
+                    continue;
                 }
+                Ok(false) => false,
+                Err(error) if is_open(&error) => true,
                 Err(error) => return Err(store_error(error)),
-            }
+            };
+            tried = Some(Tried { version: control.version, is_last, is_open });
+            turn.again(device).await?;
         }
     }
 
     /// What is to be written to a tree as it was read; `None`: nothing.
     async fn decide_tree(&self, device: &DeviceId, mut tree: Tree, work: &Work<'_>) -> Result<Option<Write<'_>>> {
         match work {
-            Work::Delete if tree.version.is_none() => Ok(None),
+            Work::Delete if tree.control.version.is_none() => Ok(None),
             Work::Delete => {
                 let gone = self.paths(device, &ParameterPath::root()).await?;
                 Ok(Some(self.clearing(device, gone, tree.forgotten, None)))
@@ -225,7 +223,7 @@ impl Shared {
         let mut tree = Tree::default();
         for row in rows {
             if row.path == CONTROL {
-                (tree.version, tree.writer) = (row.version, row.writer);
+                tree.control = Control::from_columns(row.version, row.commits.as_deref());
                 tree.forgotten = row.forgotten.map(SessionStamp::from_micros);
             } else if let Some(record) = row.record {
                 let object: ObjectRecord = self.decode(&record)?;
@@ -300,19 +298,19 @@ impl<'a> Rows<'a> {
 
     fn finish(
         self,
-        version: Option<i64>,
-        writer: i64,
+        control: &Control,
+        id: u64,
         forgotten: Option<SessionStamp>,
     ) -> (Batch, Vec<Vec<Option<CqlValue>>>) {
-        let control = vec![
-            Some(CqlValue::BigInt(version.unwrap_or(0) + 1)),
-            Some(CqlValue::BigInt(writer)),
+        let first = vec![
+            Some(CqlValue::BigInt(control.next_version())),
+            Some(CqlValue::Blob(control.commits_with(id))),
             forgotten.map(|stamp| CqlValue::BigInt(stamp.as_micros())),
             self.text(&self.shared.tenant),
             self.text(self.device.as_str()),
-            version.map(CqlValue::BigInt),
+            control.version.map(CqlValue::BigInt),
         ];
-        (self.batch, std::iter::once(control).chain(self.values).collect())
+        (self.batch, std::iter::once(first).chain(self.values).collect())
     }
 
     fn text(&self, text: &str) -> Option<CqlValue> {

@@ -53,7 +53,7 @@ pub(crate) struct Stored {
     pub(crate) control: Control,
 }
 
-/// What orders the commits of a device.
+/// What orders the conditional writes to a device, or to its tree.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Control {
     /// Grows by one with each commit; `None`: there was none.
@@ -65,6 +65,12 @@ pub(crate) struct Control {
 }
 
 impl Control {
+    /// As it is stored.
+    pub(crate) fn from_columns(version: Option<i64>, commits: Option<&[u8]>) -> Self {
+        let commits = commits.unwrap_or_default().as_chunks().0.iter().map(|id| u64::from_be_bytes(*id)).collect();
+        Self { version, commits, deleted_stamp: None }
+    }
+
     /// The version after one more commit.
     pub(crate) fn next_version(&self) -> i64 {
         self.version.unwrap_or(0) + 1
@@ -109,9 +115,7 @@ impl Stored {
 
 impl PartitionRow {
     fn control(&self) -> Control {
-        let commits = self.commits.as_deref().unwrap_or_default();
-        let commits = commits.as_chunks().0.iter().map(|id| u64::from_be_bytes(*id)).collect();
-        Control { version: self.version, commits, deleted_stamp: self.deleted_stamp }
+        Control { deleted_stamp: self.deleted_stamp, ..Control::from_columns(self.version, self.commits.as_deref()) }
     }
 
     /// The summary, if the device is known: it has an identity that came after its last deletion.
@@ -176,9 +180,7 @@ mod tests {
     fn a_commit_is_found_again_among_the_last_eight() {
         let mut control = Control::default();
         for id in 1..=20 {
-            let bytes = control.commits_with(id);
-            let commits = bytes.as_chunks().0.iter().map(|id| u64::from_be_bytes(*id)).collect();
-            control = Control { version: Some(control.next_version()), commits, ..control };
+            control = Control::from_columns(Some(control.next_version()), Some(&control.commits_with(id)));
         }
         assert_eq!(control.version, Some(20));
         assert_eq!(control.has(13, Some(12)), Some(true), "the eighth from the end");

@@ -82,9 +82,9 @@ const TASK_DEVICE: &str = "CREATE TABLE IF NOT EXISTS {ks}.task_device (
     tenant text, task text, device text, PRIMARY KEY ((tenant, task)))";
 
 /// A device's tree, a row for each object with its parameters packed, in order of the path as bytes: what is within an object
-/// is one range. Conditional on `version` in the row with the empty path, which no object has; `writer` tells whose it is.
+/// is one range. Conditional on `version` in the row with the empty path, which no object has; `commits` as in `device`.
 const DEVICE_OBJECT: &str = "CREATE TABLE IF NOT EXISTS {ks}.device_object (
-    tenant text, device text, path text, version bigint, writer bigint, forgotten bigint, record blob,
+    tenant text, device text, path text, version bigint, commits blob, forgotten bigint, record blob,
     PRIMARY KEY ((tenant, device), path)
 ) WITH compaction = {'class': 'LeveledCompactionStrategy'}";
 

@@ -114,10 +114,10 @@ statements! {
     task_device_write: "INSERT INTO task_device (tenant, task, device) VALUES (?, ?, ?)",
     task_device: "SELECT device FROM task_device WHERE tenant = ? AND task = ?",
 
-    objects_of: "SELECT path, version, writer, forgotten, record FROM device_object WHERE tenant = ? AND device = ? AND path IN ?",
+    objects_of: "SELECT path, version, commits, forgotten, record FROM device_object WHERE tenant = ? AND device = ? AND path IN ?",
     objects_within: "SELECT path, record FROM device_object WHERE tenant = ? AND device = ? AND path >= ? AND path < ?",
     object_paths: "SELECT path FROM device_object WHERE tenant = ? AND device = ? AND path >= ? AND path < ?",
-    objects_commit: "UPDATE device_object SET version = ?, writer = ?, forgotten = ? WHERE tenant = ? AND device = ? AND path = '' IF version = ?",
+    objects_commit: "UPDATE device_object SET version = ?, commits = ?, forgotten = ? WHERE tenant = ? AND device = ? AND path = '' IF version = ?",
     object_write: "INSERT INTO device_object (tenant, device, path, record) VALUES (?, ?, ?, ?)",
     object_delete: "DELETE FROM device_object WHERE tenant = ? AND device = ? AND path = ?",
 

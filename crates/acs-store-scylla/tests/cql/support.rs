@@ -37,7 +37,7 @@ pub(crate) fn config() -> Option<ScyllaConfig> {
         retention: Retention::FOR_EVER,
         tenant: unique("t").parse().unwrap(),
         request_timeout: Duration::from_secs(10),
-        ..ScyllaConfig::new(points, "lastmile_test_store")
+        ..ScyllaConfig::new(points, "lastmile_test_cql")
     })
 }
 
