@@ -11,7 +11,7 @@ pub(crate) const DEFAULTS: &str = include_str!("../config.default.toml");
 /// What environment variables begin with.
 const PREFIX: &str = "LASTMILE_";
 /// Environment variables with the prefix that are not configuration keys.
-const NOT_KEYS: [&str; 3] = ["LASTMILE_TOKEN", "LASTMILE_API", crate::failpoints::VARIABLE];
+const NOT_KEYS: [&str; 4] = ["LASTMILE_TOKEN", "LASTMILE_API", "LASTMILE_FLEET_PASSWORD", crate::failpoints::VARIABLE];
 /// Keys whose values are never shown.
 const SECRET_KEYS: [&str; 6] = [
     "cwmp.password",

@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask test`, `services`, `lint`, `tidy`, `openapi`, `catalogue`.
+//! The project's own commands: `cargo xtask test`, `services`, `cluster`, `lint`, `tidy`, `openapi`, `catalogue`.
 //!
 //! Everything that CI does is here, so that it is the same command on every machine.
 
 mod catalogue;
+mod cluster;
 mod lint;
 mod process;
 mod promises;
@@ -30,6 +31,9 @@ enum Command {
     /// Kafka, Cassandra and Redis on loopback, for the tests.
     #[command(subcommand)]
     Services(services::Command),
+    /// All roles as processes on this machine: three front-ends behind haproxy, simulated CPEs, real services.
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     /// Format, clippy, tidy, documentation, licences and sources.
     Lint,
     /// Checks the rules of the repository: layers, purity, names, documents.
@@ -59,6 +63,7 @@ fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test(options) => test::run(&options),
         Command::Services(command) => services::run(&command),
+        Command::Cluster(command) => cluster::run(&command),
         Command::Lint => lint::run(),
         Command::Tidy => tidy::run(),
         Command::Openapi => process::cargo(&["run", "--quiet", "--package", "acs-api", "--example", "openapi"]),

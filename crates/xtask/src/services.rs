@@ -31,9 +31,9 @@ mod kafka;
 mod packages;
 mod ports;
 mod redis;
-mod server;
+pub(crate) mod server;
 mod set;
-mod tls;
+pub(crate) mod tls;
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -209,7 +209,7 @@ fn variables(set: &Set, cql: &Cql) -> Vec<Variable> {
 }
 
 /// `services` of the build folder.
-fn folder() -> Result<PathBuf> {
+pub(crate) fn folder() -> Result<PathBuf> {
     let manifest = process::root().join("Cargo.toml");
     let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().context("the build folder")?;
     let folder = metadata.target_directory.join("services").into_std_path_buf();
@@ -218,7 +218,7 @@ fn folder() -> Result<PathBuf> {
 }
 
 /// Two commands at once would start everything twice: the second waits.
-fn lock(folder: &Path) -> Result<File> {
+pub(crate) fn lock(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
     if file.try_lock().is_err() {

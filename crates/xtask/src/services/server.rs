@@ -23,19 +23,19 @@ const LOOK: Duration = Duration::from_millis(50);
 const LOG_TAIL: usize = 15;
 
 /// How to start a server and how to know that it serves.
-pub(super) struct Server {
+pub(crate) struct Server {
     /// Such as `kafka-1`.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Everything of it; its command line has to name this folder.
-    pub(super) folder: PathBuf,
-    pub(super) address: String,
-    pub(super) command: Command,
+    pub(crate) folder: PathBuf,
+    pub(crate) address: String,
+    pub(crate) command: Command,
     /// Whether it serves by now.
-    pub(super) serves: Box<dyn Fn(&Path) -> bool + Send>,
+    pub(crate) serves: Box<dyn Fn(&Path) -> bool + Send>,
 }
 
 /// Starts the servers that do not run, all at once, and waits until each serves. Tells whether any was started.
-pub(super) fn start(servers: Vec<Server>) -> Result<bool> {
+pub(crate) fn start(servers: Vec<Server>) -> Result<bool> {
     let mut started = Vec::new();
     for mut server in servers {
         let begin = Instant::now();
@@ -57,7 +57,7 @@ pub(super) fn start(servers: Vec<Server>) -> Result<bool> {
 }
 
 /// Ends servers, hard: their data go with them. Returns how many ran.
-pub(super) fn stop(folders: &[PathBuf]) -> Result<usize> {
+pub(crate) fn stop(folders: &[PathBuf]) -> Result<usize> {
     let running_ones = || folders.iter().filter_map(|folder| Some((folder, running(folder)?)));
     let mut ended = 0;
     for (folder, pid) in running_ones() {
@@ -72,15 +72,30 @@ pub(super) fn stop(folders: &[PathBuf]) -> Result<usize> {
     Ok(ended)
 }
 
+/// Asks servers to end and waits until they have; those that take longer than `patience` are ended hard. Returns how many ran.
+pub(crate) fn ask_to_end(folders: &[PathBuf], patience: Duration) -> Result<usize> {
+    let pids: Vec<_> = folders.iter().filter_map(|folder| running(folder)).collect();
+    for pid in &pids {
+        // One that has just ended by itself is what is wanted.
+        let _ = kill_process(*pid, Signal::TERM);
+    }
+    let begin = Instant::now();
+    while folders.iter().any(|folder| running(folder).is_some()) && begin.elapsed() < patience {
+        thread::sleep(LOOK);
+    }
+    stop(folders)?;
+    Ok(pids.len())
+}
+
 /// The process of the server in `folder`, if it runs and is ours.
-pub(super) fn running(folder: &Path) -> Option<Pid> {
+pub(crate) fn running(folder: &Path) -> Option<Pid> {
     let pid = parse_pid(&fs::read_to_string(folder.join("pid")).ok()?)?;
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     names(&String::from_utf8_lossy(&line), folder).then_some(pid)
 }
 
 /// Where a server says what it does.
-pub(super) fn log(folder: &Path) -> PathBuf {
+pub(crate) fn log(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 

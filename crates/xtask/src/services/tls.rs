@@ -11,18 +11,18 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsage
 use super::Variable;
 
 /// The authority.
-pub(super) const CA: &str = "ca.pem";
+pub(crate) const CA: &str = "ca.pem";
 /// The servers' certificate.
-pub(super) const SERVER: &str = "server.pem";
+pub(crate) const SERVER: &str = "server.pem";
 /// Its key, PKCS #8.
-pub(super) const SERVER_KEY: &str = "server.key";
+pub(crate) const SERVER_KEY: &str = "server.key";
 /// Key and certificate in one file, as Kafka wants them.
 pub(super) const SERVER_BOTH: &str = "server-both.pem";
 const CLIENT: &str = "client.pem";
 const CLIENT_KEY: &str = "client.key";
 
 /// Writes the files into `folder`, unless they are there: servers that run have read them.
-pub(super) fn write(folder: &Path) -> Result<()> {
+pub(crate) fn write(folder: &Path) -> Result<()> {
     if folder.join(CA).exists() {
         return Ok(());
     }
