@@ -137,11 +137,11 @@ impl Role {
         }
     }
 
-    /// Asks it to end.
-    pub(crate) fn terminate(&self) {
+    /// Sends a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.as_ref().expect("it runs").id().to_string();
-        let sent = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().expect("sh runs");
-        assert!(sent.success(), "SIGTERM could not be sent");
+        let sent = Command::new("sh").args(["-c", "kill -\"$0\" \"$1\"", name, &pid]).status().expect("sh runs");
+        assert!(sent.success(), "SIG{name} could not be sent");
     }
 
     /// How it ended.

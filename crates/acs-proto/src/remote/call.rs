@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::limits::{Deadlines, REPEAT_PAUSE, REPEATS_MAX};
+use super::limits::{Deadlines, REPEAT_PAUSE, REPEATS_MAX, SILENCE_MAX};
 use super::methods::Method;
 use super::peers::{Peer, Peers};
 use super::status::{from_status, malformed_reply, never_sent, unreachable};
@@ -34,7 +34,7 @@ where
         let peer = &order[turn % order.len()];
         let others_left = turn + 1 < order.len();
         let tries_left = if method.idempotent { REPEATS_MAX - repeats } else { 0 };
-        let share = if others_left { share_of(until, tries_left) } else { until };
+        let share = if others_left && tries_left > 0 { share_of(until, tries_left) } else { until };
         let status = match within(until, share, message(), |request| send(peer.channel(), request)).await {
             Ok(reply) => return Ok(reply),
             Err(status) => status,
@@ -89,7 +89,7 @@ fn lost_to(peers: &Peers, peer: &Peer, status: &Status) -> ServiceError {
 /// When a try gives way to those that may follow.
 fn share_of(until: Instant, tries_left: u32) -> Instant {
     let now = Instant::now();
-    now + until.saturating_duration_since(now) / (tries_left + 1)
+    now + (until.saturating_duration_since(now) / (tries_left + 1)).min(SILENCE_MAX)
 }
 
 /// One try. The server is told the whole deadline: it need not stop because we ask elsewhere, too.

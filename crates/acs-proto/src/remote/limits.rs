@@ -12,6 +12,9 @@ pub const REPEATS_MAX: u32 = 2;
 /// How long to wait before each of them; longer for the later ones.
 pub(super) const REPEAT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a process that is silent is waited for, at most, before an idempotent call is made to another one.
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(3);
+
 /// Bytes of an error's text; more is cut off. Errors travel as HTTP/2 headers, 16 KiB in all.
 pub(super) const ERROR_TEXT_BYTES_MAX: usize = 2048;
 /// Bytes of an error's details with text and field problems; problems beyond are left out.

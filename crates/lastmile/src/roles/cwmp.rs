@@ -77,6 +77,7 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
 
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(acs_cwmp_server::serve(listener, tls, front_end, shutdown.clone()));
+    running.built();
     asked_to_end().await?;
     running.drain();
     tokio::time::sleep(NOTICE).await;

@@ -46,6 +46,8 @@ const PROBE: &str = "health";
 /// A process of one role.
 pub(super) struct Running {
     pub(super) process: Process,
+    /// Fails until everything is built.
+    built: Check,
     /// What is finished at the end.
     work: TaskTracker,
     /// Nothing new is taken.
@@ -59,11 +61,18 @@ impl Running {
     pub(super) async fn begin(role: &str, health_listen: SocketAddr) -> anyhow::Result<Self> {
         let listener = bind(health_listen, "`health.listen`").await?;
         let (ending, stop) = (CancellationToken::new(), CancellationToken::new());
-        let running = Self { process: Process::new(), work: TaskTracker::new(), ending, stop };
+        let process = Process::new();
+        let built = process.health.check("built", Impact::NotReady);
+        let running = Self { process, built, work: TaskTracker::new(), ending, stop };
         let (health, metrics) = (running.process.health.clone(), running.process.metrics.clone());
         running.spawn(health_listener::serve(listener, health, metrics));
         tracing::info!(role, version = %running.process.build, "starting");
         Ok(running)
+    }
+
+    /// Everything is built and takes work from now on.
+    pub(super) fn built(&self) {
+        self.built.pass();
     }
 
     /// Looks after something until the process has ended.
@@ -153,6 +162,7 @@ impl Running {
 
     /// Waits until the process is asked to end, and ends then.
     pub(super) async fn work(self, events: Option<&KafkaSink>) -> anyhow::Result<()> {
+        self.built();
         asked_to_end().await?;
         self.drain();
         self.finish(events).await;
@@ -175,6 +185,7 @@ impl Running {
             }
         });
         let calls = server.serve(listener, tls, CALLS_DRAIN, self.ending.clone());
+        self.built();
         let ended = async {
             asked_to_end().await?;
             self.drain();
