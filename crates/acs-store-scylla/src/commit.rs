@@ -12,16 +12,15 @@
 
 use acs_store::rules::{self, CommitPlan};
 use acs_store::{Commit, CommitOutcome, Result};
-use acs_types::{DeviceId, Holder, Task, TaskId};
+use acs_types::{DeviceId, Task, TaskId};
 use fail::fail_point;
-use scylla::statement::batch::{Batch, BatchType};
-use scylla::value::CqlValue;
 
 use crate::cql;
-use crate::devices::unknown_outcome;
+use crate::doubt::unknown_outcome;
 use crate::index::{self, Index};
-use crate::partition::{Control, FINAL, OPEN, Stored};
+use crate::partition::{Control, Stored};
 use crate::store::Shared;
+use crate::task_rows::TaskRows;
 
 impl Shared {
     pub(crate) async fn commit(&self, device: &DeviceId, commit: Commit) -> Result<CommitOutcome> {
@@ -86,14 +85,11 @@ impl Shared {
         fail_point!("scylla::before_commit", crate::failed_here);
         let still_open = self.still_open(stored, &plan);
         let holder = plan.holder.or(stored.partition.holder);
-        let mut rows = Rows::new(self, device);
-        rows.push_control(&stored.control, id, holder);
+        let mut rows = TaskRows::new(self, device, &stored.control, id, holder);
         for write in &plan.writes {
-            rows.push_task(write.before.as_ref(), &write.task);
+            rows.write(write.before.as_ref(), &write.task);
         }
-        let doubt = self.in_doubt(device);
-        let applied = self.cql.conditional_batch(&rows.batch, &rows.values).await?;
-        if !doubt.settle(applied)? {
+        if !rows.commit().await? {
             return Ok(false);
         }
         tracing::trace!(%device, ?version, "a commit was applied");
@@ -121,68 +117,4 @@ impl Shared {
     async fn note_device_of(&self, device: &DeviceId, task: TaskId) -> Result<()> {
         self.cql.write(&self.s.task_device_write, (&self.tenant, task.as_str(), device.as_str())).await
     }
-}
-
-/// The rows of a commit: one conditional batch within the device's partition.
-struct Rows<'a> {
-    shared: &'a Shared,
-    device: &'a DeviceId,
-    batch: Batch,
-    values: Vec<Vec<Option<CqlValue>>>,
-}
-
-impl<'a> Rows<'a> {
-    fn new(shared: &'a Shared, device: &'a DeviceId) -> Self {
-        Self { shared, device, batch: Batch::new(BatchType::Unlogged), values: Vec::new() }
-    }
-
-    fn push_control(&mut self, control: &Control, id: u64, holder: Option<Holder>) {
-        self.batch.append_statement(self.shared.s.device_commit.clone());
-        self.values.push(vec![
-            Some(CqlValue::BigInt(control.next_version())),
-            Some(CqlValue::Blob(control.commits_with(id))),
-            holder.map(|holder| CqlValue::Blob(self.shared.encode(&holder))),
-            self.tenant(),
-            self.device(),
-            control.version.map(CqlValue::BigInt),
-        ]);
-    }
-
-    /// A task at its place, and no longer at the one before.
-    fn push_task(&mut self, before: Option<&Task>, task: &Task) {
-        let s = &self.shared.s;
-        let (kind, at) = place(task);
-        let id = || Some(CqlValue::Text(task.id.as_str().to_owned()));
-        let ttl = Some(CqlValue::Int(if kind == FINAL { self.shared.history_ttl() } else { 0 }));
-        let record = Some(CqlValue::Blob(self.shared.encode(task)));
-        let key = |kind: i8, at: i64| {
-            vec![self.tenant(), self.device(), Some(CqlValue::TinyInt(kind)), Some(CqlValue::BigInt(at)), id()]
-        };
-        let gone = before.map(place).filter(|before| *before != (kind, at)).map(|(kind, at)| key(kind, at));
-        let mut written = key(kind, at);
-        written.extend([record, ttl.clone()]);
-        let found =
-            vec![self.tenant(), self.device(), id(), Some(CqlValue::TinyInt(kind)), Some(CqlValue::BigInt(at)), ttl];
-        if let Some(gone) = gone {
-            self.batch.append_statement(s.task_delete.clone());
-            self.values.push(gone);
-        }
-        self.batch.append_statement(s.task_write.clone());
-        self.values.push(written);
-        self.batch.append_statement(s.place_write.clone());
-        self.values.push(found);
-    }
-
-    fn tenant(&self) -> Option<CqlValue> {
-        Some(CqlValue::Text(self.shared.tenant.clone()))
-    }
-
-    fn device(&self) -> Option<CqlValue> {
-        Some(CqlValue::Text(self.device.as_str().to_owned()))
-    }
-}
-
-/// Where a task stands.
-pub(crate) fn place(task: &Task) -> (i8, i64) {
-    (if task.state.is_final() { FINAL } else { OPEN }, task.created_at.as_micros())
 }

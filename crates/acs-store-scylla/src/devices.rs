@@ -1,17 +1,16 @@
-use acs_store::{DeleteOutcome, DeviceFilter, Devices, Error, Result};
+use acs_store::{DeleteOutcome, DeviceFilter, Devices, Result};
 use acs_types::{DeviceId, DeviceSummary, Page, PageRequest, Partition, SummaryPatch};
 use async_trait::async_trait;
 use fail::fail_point;
 use futures::stream::{self, StreamExt as _};
+use scylla::SerializeRow;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::value::MaybeUnset;
-use scylla::{DeserializeRow, SerializeRow};
 
 use crate::cells;
-use crate::cql::{self, AT_ONCE, Applied};
-use crate::error::{is_open, store_error};
+use crate::cql::{self, AT_ONCE};
 use crate::index::{self, Index};
-use crate::partition::{Control, PartitionRow, Stored};
+use crate::partition::{PartitionRow, Stored};
 use crate::place;
 use crate::statements::Statements;
 use crate::store::{ScyllaStore, Shared};
@@ -81,6 +80,10 @@ impl Shared {
         let rows = rows.inspect_err(|_| self.unsure.insert(device.clone(), ()))?;
         let stored = Stored::from_rows(self, device, rows)?;
         self.note_known(device, stored.partition.summary.is_some());
+        if let Some(stamp) = stored.left_behind {
+            // A deletion was interrupted. Before the device may come back, what it left goes.
+            self.finish_deletion(device, Some(stamp)).await?;
+        }
         Ok(stored)
     }
 
@@ -99,7 +102,7 @@ impl Shared {
         }
     }
 
-    async fn patch_summary(&self, device: &DeviceId, patch: &SummaryPatch) -> Result<()> {
+    pub(crate) async fn patch_summary(&self, device: &DeviceId, patch: &SummaryPatch) -> Result<()> {
         let stamp = patch.stamp.as_micros();
         if patch.identity.is_some() {
             self.index_device(device, stamp).await?;
@@ -149,142 +152,6 @@ impl Shared {
         self.indexed.insert(device.clone(), ());
         Ok(())
     }
-
-    /// The deletion is one conditional write, in one order with the commits of the device (P1): from it on the device is not
-    /// known. What is left behind goes after it, bit by bit; after a kill in between the same call again takes the rest.
-    async fn delete_device(&self, device: &DeviceId) -> Result<DeleteOutcome> {
-        let known = match self.commit_deletion(device).await? {
-            Deleted::TasksOpen => return Ok(DeleteOutcome::TasksOpen),
-            Deleted::At { known, stamp } => {
-                fail_point!("scylla::after_deletion", crate::failed_here);
-                if let Some(stamp) = stamp {
-                    let key = (stamp, self.tenant.as_str(), device.as_str());
-                    self.cql.write(&self.s.summary_delete, key).await?;
-                    fail_point!("scylla::after_summary_deletion", crate::failed_here);
-                    index::delete(self, Index::Devices, device, stamp).await?;
-                    fail_point!("scylla::after_index_deletion", crate::failed_here);
-                }
-                known
-            }
-        };
-        self.indexed.remove(device);
-        self.forget_objects(device).await?;
-        fail_point!("scylla::after_objects_deletion", crate::failed_here);
-        self.put_credential(device, None).await?;
-        fail_point!("scylla::after_credential_deletion", crate::failed_here);
-        self.delete_timers_of(device).await?;
-        // A session may have made it known again meanwhile, before its entry in the index went.
-        if let Some(summary) = self.summary(device).await? {
-            index::write(self, Index::Devices, device, summary.last_stamp.as_micros()).await?;
-        }
-        Ok(if known { DeleteOutcome::Deleted } else { DeleteOutcome::Unknown })
-    }
-
-    async fn commit_deletion(&self, device: &DeviceId) -> Result<Deleted> {
-        let mut turn = self.turn("device", device.as_str().as_bytes()).await?;
-        let id = rand::random();
-        let mut tried: Option<(Attempt, Option<i64>)> = None;
-        loop {
-            let stored = self.stored(device).await?;
-            let control = &stored.control;
-            if let Some((attempt, version)) = &tried
-                && attempt.happened(control, *version, device)?
-            {
-                let Attempt { known, stamp, .. } = *attempt;
-                return Ok(Deleted::At { known, stamp });
-            }
-            if !stored.partition.tasks.is_empty() {
-                return Ok(Deleted::TasksOpen);
-            }
-            let stamps = self.cql.row::<Stamps>(&self.s.device_stamps, (&self.tenant, device.as_str())).await?;
-            let newest = stamps.and_then(Stamps::newest).max(control.deleted_stamp);
-            let attempt = Attempt { id, known: stored.partition.summary.is_some(), stamp: newest };
-            let nothing_there = newest.is_none() && control.version.is_none();
-            if nothing_there || self.try_deletion(device, control, &attempt).await? {
-                return Ok(Deleted::At { known: attempt.known, stamp: attempt.stamp });
-            }
-            tried = Some((attempt, control.version));
-            turn.again(device).await?;
-        }
-    }
-
-    async fn try_deletion(&self, device: &DeviceId, control: &Control, attempt: &Attempt) -> Result<bool> {
-        let values = (
-            control.next_version(),
-            control.commits_with(attempt.id),
-            attempt.stamp,
-            self.now_micros(),
-            self.tenant.as_str(),
-            device.as_str(),
-            control.version,
-        );
-        let doubt = self.in_doubt(device);
-        let applied = self.cql.conditional(&self.s.device_delete, values).await?;
-        doubt.settle(applied)
-    }
-
-    /// Before a conditional write to the partition of a device.
-    pub(crate) fn in_doubt<'a>(&'a self, device: &'a DeviceId) -> Doubt<'a> {
-        Doubt { shared: self, device, is_settled: false }
-    }
-}
-
-/// A conditional write under way: unless it is known what became of it, the next read of the partition ends it first. Also if
-/// nobody waits for it any more.
-pub(crate) struct Doubt<'a> {
-    shared: &'a Shared,
-    device: &'a DeviceId,
-    is_settled: bool,
-}
-
-impl Doubt<'_> {
-    /// Whether it was applied. Of unknown outcome it counts as not applied so far.
-    pub(crate) fn settle(mut self, applied: Applied) -> Result<bool> {
-        match applied {
-            Ok(applied) => {
-                self.is_settled = true;
-                Ok(applied)
-            }
-            Err(error) if is_open(&error) => {
-                tracing::debug!(device = %self.device, %error, "a conditional write has an unknown outcome, reading again");
-                Ok(false)
-            }
-            Err(error) => Err(store_error(error)),
-        }
-    }
-}
-
-impl Drop for Doubt<'_> {
-    fn drop(&mut self) {
-        if !self.is_settled {
-            self.shared.unsure.insert(self.device.clone(), ());
-        }
-    }
-}
-
-enum Deleted {
-    TasksOpen,
-    /// What has at most this stamp is gone; `None`: nothing had one.
-    At {
-        known: bool,
-        stamp: Option<i64>,
-    },
-}
-
-struct Attempt {
-    id: u64,
-    known: bool,
-    stamp: Option<i64>,
-}
-
-impl Attempt {
-    fn happened(&self, control: &Control, version: Option<i64>, device: &DeviceId) -> Result<bool> {
-        control.has(self.id, version).ok_or_else(|| unknown_outcome(device))
-    }
-}
-
-pub(crate) fn unknown_outcome(device: &DeviceId) -> Error {
-    Error::Unavailable(format!("whether a write to device {device} happened is not known: too many came after it"))
 }
 
 /// The values of [`Statements::summary_write`], in its order; what is unset stays as it is.
@@ -307,30 +174,4 @@ struct Cells<'a> {
     discovered_at: MaybeUnset<i64>,
     tenant: &'a str,
     device: &'a str,
-}
-
-/// The timestamps of a summary's cells.
-#[derive(DeserializeRow)]
-#[scylla(flavor = "enforce_order", skip_name_checks)]
-struct Stamps {
-    a: Option<i64>,
-    b: Option<i64>,
-    c: Option<i64>,
-    d: Option<i64>,
-    e: Option<i64>,
-    f: Option<i64>,
-    g: Option<i64>,
-    h: Option<i64>,
-    i: Option<i64>,
-    j: Option<i64>,
-    k: Option<i64>,
-    l: Option<i64>,
-    m: Option<i64>,
-}
-
-impl Stamps {
-    fn newest(self) -> Option<i64> {
-        let Self { a, b, c, d, e, f, g, h, i, j, k, l, m } = self;
-        [a, b, c, d, e, f, g, h, i, j, k, l, m].into_iter().flatten().max()
-    }
 }

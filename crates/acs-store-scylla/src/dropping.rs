@@ -10,13 +10,11 @@ use acs_store::Result;
 use acs_types::{DeviceId, FaultRecord, SessionRecord, Task};
 use cwmp_model::Timestamp;
 use fail::fail_point;
-use scylla::statement::batch::{Batch, BatchType};
-use scylla::value::CqlValue;
 
 use crate::history::{AUDIT, FAULTS, HistoryRow, LIST_SHARDS, window, window_length};
-use crate::partition::FINAL;
 use crate::place;
 use crate::store::Shared;
+use crate::task_rows::TaskRows;
 
 /// Rows that one call drops at most, about.
 const DROPPED_MAX: u64 = 1000;
@@ -156,10 +154,10 @@ impl Shared {
             let end = (last.created_at.as_micros(), last.id.clone());
             let old: Vec<&Task> = tasks.iter().filter(|task| task.updated_at < before).collect();
             if !old.is_empty() {
-                let (batch, values) = self.dropping(device, &stored, &old);
-                let doubt = self.in_doubt(device);
-                let applied = self.cql.conditional_batch(&batch, values).await?;
-                if !doubt.settle(applied)? {
+                let holder = stored.partition.holder;
+                let mut rows = TaskRows::new(self, device, &stored.control, rand::random(), holder);
+                old.iter().for_each(|task| rows.forget(task));
+                if !rows.commit().await? {
                     // Done again, it finds what is left.
                     turn.again(device).await?;
                     continue;
@@ -171,35 +169,6 @@ impl Shared {
             }
             after = Some(end);
         }
-    }
-
-    fn dropping(
-        &self,
-        device: &DeviceId,
-        stored: &crate::partition::Stored,
-        old: &[&Task],
-    ) -> (Batch, Vec<Vec<Option<CqlValue>>>) {
-        let mut batch = Batch::new(BatchType::Unlogged);
-        let text = |text: &str| Some(CqlValue::Text(text.to_owned()));
-        let (tenant, of) = (text(&self.tenant), text(device.as_str()));
-        let control = &stored.control;
-        batch.append_statement(self.s.device_commit.clone());
-        let mut values = vec![vec![
-            Some(CqlValue::BigInt(control.next_version())),
-            Some(CqlValue::Blob(control.commits_with(rand::random()))),
-            stored.partition.holder.map(|holder| CqlValue::Blob(self.encode(&holder))),
-            tenant.clone(),
-            of.clone(),
-            control.version.map(CqlValue::BigInt),
-        ]];
-        for task in old {
-            let (kind, at) = (Some(CqlValue::TinyInt(FINAL)), Some(CqlValue::BigInt(task.created_at.as_micros())));
-            batch.append_statement(self.s.task_delete.clone());
-            values.push(vec![tenant.clone(), of.clone(), kind, at, text(task.id.as_str())]);
-            batch.append_statement(self.s.place_delete.clone());
-            values.push(vec![tenant.clone(), of.clone(), text(task.id.as_str())]);
-        }
-        (batch, values)
     }
 }
 

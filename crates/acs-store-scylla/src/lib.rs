@@ -20,7 +20,9 @@ mod commit;
 mod config;
 mod connect;
 mod cql;
+mod deletion;
 mod devices;
+mod doubt;
 mod dropping;
 mod error;
 mod files;
@@ -35,6 +37,7 @@ mod registers;
 mod schema;
 mod statements;
 mod store;
+mod task_rows;
 mod tasks;
 mod timers;
 

@@ -16,7 +16,6 @@ use scylla::DeserializeRow;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::value::CqlValue;
 
-use crate::devices::unknown_outcome;
 use crate::error::{is_open, store_error};
 use crate::partition::Control;
 use crate::statements::Statements;
@@ -130,7 +129,8 @@ impl Shared {
         loop {
             let tree = self.tree(device, &work.paths(), tried.as_ref().is_some_and(|tried| tried.is_open)).await?;
             if let Some(tried) = tried.take()
-                && tree.control.has(id, tried.version).ok_or_else(|| unknown_outcome(device))?
+                // Where that is no longer known it is done again, as whoever was told so would do.
+                && tree.control.has(id, tried.version) == Some(true)
             {
                 if tried.is_last {
                     return Ok(true);

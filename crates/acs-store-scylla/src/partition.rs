@@ -16,7 +16,7 @@ pub(crate) const OPEN: i8 = 1;
 pub(crate) const FINAL: i8 = 2;
 
 /// Ids of the last commits that a device keeps, so that one of unknown outcome can be found again.
-const COMMITS: usize = 8;
+const COMMITS: usize = 16;
 
 /// A row of the partition: the device or an open task.
 #[derive(DeserializeRow)]
@@ -51,6 +51,8 @@ pub(crate) struct PartitionRow {
 pub(crate) struct Stored {
     pub(crate) partition: Partition,
     pub(crate) control: Control,
+    /// The stamp of a deletion that was interrupted before its end.
+    pub(crate) left_behind: Option<i64>,
 }
 
 /// What orders the conditional writes to a device, or to its tree.
@@ -98,6 +100,7 @@ impl Stored {
             match row.kind {
                 DEVICE => {
                     stored.control = row.control();
+                    stored.left_behind = row.deleted_stamp.filter(|_| row.is_deleted());
                     stored.partition.holder =
                         row.holder.as_deref().map(|bytes| shared.decode::<Holder>(bytes)).transpose()?;
                     stored.partition.summary = row.into_summary(device)?;
@@ -118,12 +121,14 @@ impl PartitionRow {
         Control { deleted_stamp: self.deleted_stamp, ..Control::from_columns(self.version, self.commits.as_deref()) }
     }
 
+    /// Whether the identity is one of before the deletion.
+    fn is_deleted(&self) -> bool {
+        self.identity.is_some() && self.identity_stamp <= self.deleted_stamp
+    }
+
     /// The summary, if the device is known: it has an identity that came after its last deletion.
     fn into_summary(self, device: &DeviceId) -> Result<Option<DeviceSummary>> {
-        let Some(identity) = &self.identity else { return Ok(None) };
-        if self.identity_stamp <= self.deleted_stamp {
-            return Ok(None);
-        }
+        let Some(identity) = self.identity.as_deref().filter(|_| !self.is_deleted()) else { return Ok(None) };
         let identity = cells::identity_from_cell(identity)?;
         let presence = self.presence.as_deref().map(cells::presence_from_cell).transpose()?;
         // The earliest is kept by a cell that no deletion reaches (see the write); a device that came back was not seen
@@ -177,15 +182,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_found_again_among_the_last_eight() {
+    fn a_commit_is_found_again_among_the_last_sixteen() {
         let mut control = Control::default();
-        for id in 1..=20 {
+        for id in 1..=30 {
             control = Control::from_columns(Some(control.next_version()), Some(&control.commits_with(id)));
         }
-        assert_eq!(control.version, Some(20));
-        assert_eq!(control.has(13, Some(12)), Some(true), "the eighth from the end");
-        assert_eq!(control.has(99, Some(12)), Some(false), "all since then are known, and it is none of them");
-        assert_eq!(control.has(12, Some(11)), None, "too long ago");
+        assert_eq!(control.version, Some(30));
+        assert_eq!(control.has(15, Some(14)), Some(true), "the sixteenth from the end");
+        assert_eq!(control.has(99, Some(14)), Some(false), "all since then are known, and it is none of them");
+        assert_eq!(control.has(14, Some(13)), None, "too long ago");
         assert_eq!(Control::default().has(1, None), Some(false));
     }
 }

@@ -69,11 +69,13 @@ statements! {
     partition: concat!(device_columns!(), "WHERE tenant = ? AND device = ? AND kind < 2"),
     device: concat!(device_columns!(), "WHERE tenant = ? AND device = ? AND kind = 0"),
     device_version: "SELECT version FROM device WHERE tenant = ? AND device = ? AND kind = 0",
-    device_stamps: "SELECT WRITETIME(identity) AS a, WRITETIME(summary_tenant) AS b, WRITETIME(subscriber_id) AS c, \
-        WRITETIME(root) AS d, WRITETIME(software_version) AS e, WRITETIME(hardware_version) AS f, \
-        WRITETIME(provisioning_code) AS g, WRITETIME(connection_request_url) AS h, WRITETIME(parameter_key) AS i, \
-        WRITETIME(presence) AS j, WRITETIME(boot_at) AS k, WRITETIME(bootstrap_at) AS l, WRITETIME(discovered_at) AS m \
-        FROM device WHERE tenant = ? AND device = ? AND kind = 0",
+    device_stamps: concat!(
+        "SELECT WRITETIME(identity), WRITETIME(summary_tenant), WRITETIME(subscriber_id), WRITETIME(root), \
+         WRITETIME(software_version), WRITETIME(hardware_version), WRITETIME(provisioning_code), \
+         WRITETIME(connection_request_url), WRITETIME(parameter_key), WRITETIME(presence), WRITETIME(boot_at), \
+         WRITETIME(bootstrap_at), WRITETIME(discovered_at) FROM device",
+        this_device!()
+    ),
     summary_write: concat!(
         "UPDATE device USING TIMESTAMP ? SET identity = ?, summary_tenant = ?, subscriber_id = ?, root = ?, \
          software_version = ?, hardware_version = ?, provisioning_code = ?, connection_request_url = ?, parameter_key = ?, \

@@ -5,12 +5,12 @@ use acs_types::{DeviceId, Page, PageRequest, Task, TaskId};
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _};
 
-use crate::commit;
 use crate::cql::{self, AT_ONCE};
 use crate::index::{self, Index};
 use crate::partition::{FINAL, OPEN, Stored};
 use crate::place::{self, TimeKey};
 use crate::store::{ScyllaStore, Shared};
+use crate::task_rows;
 
 /// Final tasks that one call of a list looks at; beyond, the page is short and has a next one.
 const LOOKED_AT_MAX: usize = 1000;
@@ -77,7 +77,7 @@ impl Tasks for ScyllaStore {
         let mut partitions =
             stream::iter(ids).map(|id| async move { (shared.stored(&id).await, id) }).buffered(AT_ONCE);
         while let Some((stored, device)) = partitions.next().await {
-            let Stored { partition, control } = stored?;
+            let Stored { partition, control, .. } = stored?;
             if partition.tasks.is_empty() {
                 let version = control.version.unwrap_or(0);
                 index::delete(shared, Index::OpenTasks, &device, version).await?;
@@ -191,7 +191,7 @@ impl Shared {
         }
         let mut done: Vec<Task> = newest.into_values().collect();
         done.sort_by_cached_key(|task| std::cmp::Reverse(key(task)));
-        Ok(done.into_iter().partition(|task| commit::place(task).0 == OPEN))
+        Ok(done.into_iter().partition(|task| task_rows::place(task).0 == OPEN))
     }
 
     pub(crate) async fn final_tasks_after(

@@ -12,7 +12,8 @@ use acs_store::{
 };
 use acs_store_scylla::ScyllaStore;
 use acs_types::{
-    ApiToken, AuditRecord, CpeCredential, EventId, PageRequest, Scope, TaskState, Tenant, Timer, TimerKind,
+    ApiToken, AuditRecord, CpeCredential, EventId, PageRequest, Scope, SummaryPatch, TaskState, Tenant, Timer,
+    TimerKind,
 };
 use fail::FailScenario;
 
@@ -129,7 +130,7 @@ async fn p1_a_deletion_goes_on_from_each_point() {
     };
     for point in [
         "scylla::after_deletion",
-        "scylla::after_summary_deletion",
+        "scylla::after_timers_deletion",
         "scylla::after_index_deletion",
         "scylla::after_objects_deletion",
         "scylla::after_credential_deletion",
@@ -150,6 +151,33 @@ async fn p1_a_deletion_goes_on_from_each_point() {
         store.patch_objects(&device(1), patch).await.unwrap();
         assert_eq!(store.objects(&device(1), &path("")).await.unwrap().len(), 1, "{point}");
         assert_eq!(store.count_devices().await.unwrap(), 1, "{point}");
+    }
+}
+
+/// Nobody repeats the deletion, and the device comes back to another customer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_deletion_is_ended_before_the_device_comes_back() {
+    for point in ["scylla::after_deletion", "scylla::after_objects_deletion", "scylla::after_timers_deletion"] {
+        let scenario = FailScenario::setup();
+        let Some((store, config)) = fresh().await else { return };
+        let before = SummaryPatch { subscriber_id: Some("first".into()), ..first_patch(1, 10) };
+        store.patch_summary(&device(1), before).await.unwrap();
+        let upsert = vec![object("Device.", &[("A", "1")], true)];
+        store.patch_objects(&device(1), ObjectsPatch { stamp: stamp(10), upsert, ..Default::default() }).await.unwrap();
+        let credential = CpeCredential { username: "cpe".into(), ..CpeCredential::default() };
+        store.put_credential(&device(1), Some(credential)).await.unwrap();
+        fail::cfg(point, "1*return").unwrap();
+        store.delete_device(&device(1)).await.expect_err("stopped");
+        scenario.teardown();
+        // As `Begin` does, at another process.
+        let next = open(&config).await;
+        assert_eq!(next.partition(&device(1)).await.unwrap(), Default::default(), "{point}");
+        next.patch_summary(&device(1), first_patch(1, 20)).await.unwrap();
+        let summary = next.partition(&device(1)).await.unwrap().summary.unwrap();
+        assert_eq!(summary.subscriber_id, "", "{point}: nothing of the first customer");
+        assert_eq!(next.objects(&device(1), &path("")).await.unwrap(), [], "{point}");
+        assert_eq!(next.credential_by_username("cpe").await.unwrap(), None, "{point}");
+        assert_eq!(next.count_devices().await.unwrap(), 1, "{point}");
     }
 }
 
