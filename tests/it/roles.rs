@@ -59,6 +59,10 @@ mod distributed {
             assert!(told.contains(part), "{part:?} is missing in:\n{told}");
         }
         assert!(!told.contains("grpc.provisioning"), "it needs none of itself: {told}");
+        let printed = lastmile(&["config", "print", "--role", "provisioning", "--set", "redis.mode=many"]);
+        let (shown, told) = (String::from_utf8_lossy(&printed.stdout), String::from_utf8_lossy(&printed.stderr));
+        assert!(shown.contains("mode = \"many\"  # flag --set") && told.contains("`many` is none of"), "{shown}{told}");
+        assert_eq!(printed.status.code(), Some(USAGE));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::ctl;
+use crate::roles::Role;
 use crate::settings::Settings;
 
 /// An auto-configuration server for TR-069/CWMP.
@@ -164,8 +165,14 @@ impl Sources {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Shows the merged configuration of `dev` with the source of each value, without secrets.
-    Print(Box<DevOptions>),
+    /// Shows the merged configuration with the source of each value, without secrets, and what is wrong with it.
+    Print {
+        /// Of this role; without it of `dev`.
+        #[arg(long, value_enum)]
+        role: Option<Role>,
+        #[command(flatten)]
+        options: Box<DevOptions>,
+    },
     /// Prints the commented default configuration file.
     Default,
 }

@@ -48,7 +48,8 @@ fn main() -> ExitCode {
             print!("{}", settings::DEFAULTS);
             ExitCode::SUCCESS
         }
-        Command::Config { command: ConfigCommand::Print(options) } => print_settings(&options),
+        Command::Config { command: ConfigCommand::Print { role: None, options } } => print_settings(&options),
+        Command::Config { command: ConfigCommand::Print { role: Some(role), options } } => print_role(role, &options),
         Command::Keys { command } => finish(keys::run(&command)),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "lastmile", &mut std::io::stdout());
@@ -58,11 +59,17 @@ fn main() -> ExitCode {
 }
 
 fn run_role(role: Role, options: &RoleOptions) -> ExitCode {
-    match options.settings().map(|settings| roles::run(role, settings)) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(roles::Failure::Usage(problem))) => refuse(&problem),
-        Ok(Err(roles::Failure::Failed(error))) => finish(Err(error)),
+    match options.settings() {
+        Ok(settings) => exit_code(roles::run(role, settings)),
         Err(error) => refuse(&format!("{error:#}")),
+    }
+}
+
+fn exit_code(result: Result<(), roles::Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(roles::Failure::Usage(problem)) => refuse(&problem),
+        Err(roles::Failure::Failed(error)) => finish(Err(error)),
     }
 }
 
@@ -78,6 +85,15 @@ fn print_settings(options: &cli::DevOptions) -> ExitCode {
         }
         Err(error) => refuse(&format!("{error:#}")),
     }
+}
+
+fn print_role(role: Role, options: &cli::DevOptions) -> ExitCode {
+    let mut settings = settings::Settings::defaults();
+    if let Err(error) = options.sources.add_to(&mut settings) {
+        return refuse(&format!("{error:#}"));
+    }
+    print!("{settings}");
+    exit_code(roles::check(role, settings))
 }
 
 fn finish(result: anyhow::Result<()>) -> ExitCode {

@@ -65,10 +65,7 @@ impl Kafka {
         let client = KafkaConfig {
             topic_prefix: s.text("kafka.topic_prefix"),
             partitions: narrow(s.number("kafka.partitions", 1..=128)),
-            tls: s.flag("kafka.tls").then(|| Tls {
-                ca_file: optional(s.text("kafka.tls_ca")),
-                certificate: pair(s, "kafka.tls_cert", "kafka.tls_key"),
-            }),
+            tls: kafka_tls(s),
             sasl: sasl(s),
             format: one_of(s, "kafka.format", &[("protobuf", Format::Protobuf), ("json", Format::Json)]),
             compression: one_of(
@@ -90,6 +87,16 @@ impl Kafka {
     }
 }
 
+fn kafka_tls(s: &mut Settings) -> Option<Tls> {
+    let tls =
+        Tls { ca_file: optional(s.text("kafka.tls_ca")), certificate: pair(s, "kafka.tls_cert", "kafka.tls_key") };
+    let is_on = s.flag("kafka.tls");
+    if !is_on && (tls.ca_file.is_some() || tls.certificate.is_some()) {
+        s.problem("kafka.tls", "files for TLS are named, but it is off");
+    }
+    is_on.then_some(tls)
+}
+
 fn sasl(s: &mut Settings) -> Option<Sasl> {
     const NAMES: [(&str, Option<SaslMechanism>); 4] = [
         ("", None),
@@ -97,12 +104,14 @@ fn sasl(s: &mut Settings) -> Option<Sasl> {
         ("scram-sha-256", Some(SaslMechanism::ScramSha256)),
         ("scram-sha-512", Some(SaslMechanism::ScramSha512)),
     ];
-    let mechanism = one_of(s, "kafka.sasl", &NAMES)?;
     let (username, password) = (s.text("kafka.sasl_user"), Secret::new(s.text("kafka.sasl_password")));
-    if username.is_empty() {
-        s.problem("kafka.sasl_user", "a user name is needed for SASL");
+    let mechanism = one_of(s, "kafka.sasl", &NAMES);
+    match (mechanism, username.is_empty()) {
+        (Some(_), true) => s.problem("kafka.sasl_user", "a user name is needed for SASL"),
+        (None, false) => s.problem("kafka.sasl", "a user name is given, but no mechanism"),
+        _ => {}
     }
-    Some(Sasl { mechanism, username, password })
+    mechanism.map(|mechanism| Sasl { mechanism, username, password })
 }
 
 /// The store.
@@ -116,7 +125,13 @@ pub(crate) fn store(s: &mut Settings) -> ScyllaConfig {
     let copies = u8::try_from(s.number("store.replication", 1..=9)).unwrap_or(u8::MAX);
     let datacenter = Some(s.text("store.datacenter")).filter(|name| !name.is_empty());
     let (username, password) = (s.text("store.user"), Secret::new(s.text("store.password")));
-    let client = pair(s, "store.tls_cert", "store.tls_key");
+    if username.is_empty() && !password.reveal().is_empty() {
+        s.problem("store.user", "a user name is needed beside the password");
+    }
+    let (ca, client) = (optional(s.text("store.tls_ca")), pair(s, "store.tls_cert", "store.tls_key"));
+    if ca.is_none() && client.is_some() {
+        s.problem("store.tls_ca", "authorities are needed beside a client certificate");
+    }
     let history = Some(sections::history(s));
     let config = ScyllaConfig {
         replication: match &datacenter {
@@ -125,7 +140,7 @@ pub(crate) fn store(s: &mut Settings) -> ScyllaConfig {
         },
         local_datacenter: datacenter,
         credentials: (!username.is_empty()).then_some(CqlCredentials { username, password }),
-        tls: optional(s.text("store.tls_ca")).map(|ca| CqlTls { ca, client }),
+        tls: ca.map(|ca| CqlTls { ca, client }),
         retention: Retention { history, audit: history },
         ..ScyllaConfig::new(nodes.iter().map(ToString::to_string).collect(), s.text("store.keyspace"))
     };
@@ -193,4 +208,69 @@ fn pair(s: &mut Settings, certificate: &str, key: &str) -> Option<(PathBuf, Path
 
 fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::read;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        let mut settings = Settings::defaults();
+        let enough = [("kafka.brokers", "k:9092"), ("store.nodes", "c:9042"), ("grpc.tls_ca", "ca.pem")];
+        for (key, value) in enough.iter().chain(pairs) {
+            settings.add_flag("x", key, Some((*value).to_owned()));
+        }
+        settings
+    }
+
+    fn all(s: &mut Settings) -> (Kafka, ScyllaConfig, RedisConfig) {
+        (Kafka::read(s), store(s), redis(s))
+    }
+
+    #[test]
+    fn what_is_configured_reaches_the_adapters() {
+        let settings = settings(&[
+            ("kafka.brokers", "k1:9092, k2:9092"),
+            ("kafka.tls", "true"),
+            ("kafka.sasl", "scram-sha-512"),
+            ("kafka.sasl_user", "acs"),
+            ("kafka.format", "json"),
+            ("store.datacenter", "north"),
+            ("store.user", "acs"),
+            ("data.history_days", "10"),
+            ("redis.mode", "cluster"),
+            ("redis.urls", "redis://r1:6379,redis://r2:6379"),
+        ]);
+        let (kafka, store, redis) = read(settings, all).unwrap();
+        assert_eq!(kafka.client.bootstrap_servers, "k1:9092,k2:9092");
+        assert_eq!(kafka.client.format, Format::Json);
+        assert_eq!(kafka.client.sasl.map(|sasl| sasl.mechanism), Some(SaslMechanism::ScramSha512));
+        assert_eq!((kafka.topics.replication, kafka.client.allow_weak_topics), (3, false));
+        assert_eq!(store.replication, Replication::Datacenters([("north".to_owned(), 3)].into()));
+        assert_eq!(store.retention.history.map(|time| time.as_secs()), Some(10 * 24 * 3600));
+        assert_eq!((redis.mode, redis.urls.len()), (RedisMode::Cluster, 2));
+    }
+
+    #[test]
+    fn halves_are_told_and_nothing_is_passed_over() {
+        for (key, value, told) in [
+            ("kafka.tls_ca", "ca.pem", "kafka.tls (default): files for TLS are named, but it is off"),
+            ("kafka.tls_cert", "c.pem", "kafka.tls_key (default): a key is needed beside the certificate"),
+            ("kafka.sasl_user", "acs", "kafka.sasl (default): a user name is given, but no mechanism"),
+            ("kafka.sasl", "plain", "kafka.sasl_user (default): a user name is needed for SASL"),
+            ("kafka.sasl", "none", "`none` is none of ``, `plain`, `scram-sha-256`, `scram-sha-512`"),
+            ("store.password", "secret", "store.user (default): a user name is needed beside the password"),
+            ("store.nodes", "c", "`c` is not host:port"),
+            ("store.replication", "0", "0 is not a whole number from 1 to 9"),
+            ("redis.urls", "r:6379", "must have the form redis://host:port"),
+        ] {
+            let problems = read(settings(&[(key, value)]), all).unwrap_err().to_string();
+            assert!(problems.contains(told), "{key}: {told:?} is missing in:\n{problems}");
+            assert!(!problems.contains("secret"), "P26: {problems}");
+        }
+        let halves = settings(&[("store.tls_cert", "c.pem"), ("store.tls_key", "k.pem")]);
+        let problems = read(halves, all).unwrap_err().to_string();
+        assert!(problems.contains("store.tls_ca (default): authorities are needed"), "{problems}");
+    }
 }

@@ -29,7 +29,7 @@ mod running;
 use crate::settings::Settings;
 
 /// A part of the product that runs as a process of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Role {
     Cwmp,
     Provisioning,
@@ -82,6 +82,28 @@ where
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))
     };
     run().map_err(Failure::Failed)
+}
+
+/// Whether a role could run with these settings, as far as they alone tell.
+#[cfg(feature = "distributed")]
+pub(crate) fn check(role: Role, settings: Settings) -> Result<(), Failure> {
+    use crate::config::read;
+    let checked = match role {
+        Role::Cwmp => read(settings, cwmp::Config::read).map(drop),
+        Role::Provisioning => read(settings, provisioning::Config::read).map(drop),
+        Role::Ingest => read(settings, ingest::Config::read).map(drop),
+        Role::Connreq => read(settings, connreq::Config::read).map(drop),
+        Role::Files => read(settings, files::Config::read).map(drop),
+        Role::Api => read(settings, api::Config::read).map(drop),
+        Role::Migrate => read(settings, migrate::Config::read).map(drop),
+    };
+    checked.map_err(|problems| Failure::Usage(problems.to_string()))
+}
+
+/// This build cannot tell.
+#[cfg(not(feature = "distributed"))]
+pub(crate) fn check(role: Role, settings: Settings) -> Result<(), Failure> {
+    run(role, settings)
 }
 
 /// This build has no adapters for Kafka, CQL and Redis.
