@@ -12,6 +12,8 @@
 //!
 //! What obliges provisioning is decided there, from the same record, whether or not the live session did it already (P7).
 //!
+//! [`Relay`] brings what waits in the outbox to the log (P7).
+//!
 //! Where to start: [`Ingest::run`].
 
 mod changes;
@@ -20,8 +22,10 @@ mod ingest;
 mod metrics;
 mod open_sessions;
 mod project;
+mod relay;
 
 pub use consumer::LogConsumer;
 pub use ingest::{Config, Ingest, IngestError};
 pub use metrics::Metrics;
 pub use project::{Patch, project};
+pub use relay::{Relay, RelayError};

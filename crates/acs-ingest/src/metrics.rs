@@ -10,6 +10,8 @@ pub struct Metrics {
     pub(crate) lost_sessions: Counter,
     pub(crate) position: Gauge,
     pub(crate) lag: Gauge,
+    pub(crate) relayed: Counter,
+    pub(crate) relay_failures: Counter,
 }
 
 impl Metrics {
@@ -30,6 +32,16 @@ impl Metrics {
                 self.position.clone(),
             );
             registry.register("lag", "Records in the event log that are not projected yet", self.lag.clone());
+            registry.register(
+                "outbox_relayed",
+                "Records brought from the outbox to the event log",
+                self.relayed.clone(),
+            );
+            registry.register(
+                "outbox_relay_failures",
+                "Times that records had to stay in the outbox for longer",
+                self.relay_failures.clone(),
+            );
         });
     }
 }

@@ -10,7 +10,7 @@ use acs_proto::{
     FileServer, NextReply, NextRequest, Provisioning, ServiceError, TaskStream, VerifierReply, VerifierRequest,
     WakeOutcome,
 };
-use acs_store::{Leases, SessionCache, Store};
+use acs_store::{Leases, Outbox, SessionCache, Store};
 use acs_types::{DeviceId, EventRecord, Task, TaskId};
 use async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard, broadcast};
@@ -39,6 +39,8 @@ pub struct Dependencies {
     pub store: Arc<dyn Store>,
     /// Where transitions are told.
     pub log: Arc<dyn EventSink>,
+    /// Where records are kept that front-ends find no place for in the event log; `None`: that log is the only place.
+    pub outbox: Option<Arc<dyn Outbox>>,
     /// Which devices are in a session.
     pub sessions: Arc<dyn SessionCache>,
     /// Wakes devices.
@@ -146,7 +148,11 @@ impl Provisioning for ProvisioningService {
     }
 
     async fn append(&self, records: Vec<EventRecord>) -> Result<(), ServiceError> {
-        self.inner.deps.log.append(records).await.map_err(error::log)
+        // Who comes here has tried the log.
+        match &self.inner.deps.outbox {
+            Some(outbox) => outbox.put_outbox(records).await.map_err(error::store),
+            None => self.inner.deps.log.append(records).await.map_err(error::log),
+        }
     }
 
     async fn observe(&self, records: Vec<EventRecord>) -> Result<(), ServiceError> {

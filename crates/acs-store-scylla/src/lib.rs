@@ -31,6 +31,7 @@ mod index;
 mod leases;
 mod migrate;
 mod objects;
+mod outbox;
 mod partition;
 mod place;
 mod registers;

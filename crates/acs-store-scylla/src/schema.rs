@@ -20,28 +20,31 @@ pub(crate) const SCHEMA_VERSION: &str =
     "CREATE TABLE IF NOT EXISTS {ks}.schema_version (id text PRIMARY KEY, version int, migrating text)";
 
 /// What each version adds. `{ks}` is the keyspace.
-pub(crate) const VERSIONS: &[&[&str]] = &[&[
-    DEVICE,
-    DEVICE_INDEX,
-    OPEN_TASK_INDEX,
-    TASK_DEVICE,
-    DEVICE_OBJECT,
-    HISTORY,
-    HISTORY_WINDOW,
-    HISTORY_LIST,
-    SESSION_PLACE,
-    FAULT_PLACE,
-    CREDENTIAL,
-    CREDENTIAL_USERNAME,
-    MODEL,
-    CURSOR,
-    API_TOKEN,
-    API_TOKEN_HASH,
-    FILE,
-    TIMER,
-    TIMER_WINDOW,
-    LEASE,
-]];
+pub(crate) const VERSIONS: &[&[&str]] = &[
+    &[
+        DEVICE,
+        DEVICE_INDEX,
+        OPEN_TASK_INDEX,
+        TASK_DEVICE,
+        DEVICE_OBJECT,
+        HISTORY,
+        HISTORY_WINDOW,
+        HISTORY_LIST,
+        SESSION_PLACE,
+        FAULT_PLACE,
+        CREDENTIAL,
+        CREDENTIAL_USERNAME,
+        MODEL,
+        CURSOR,
+        API_TOKEN,
+        API_TOKEN_HASH,
+        FILE,
+        TIMER,
+        TIMER_WINDOW,
+        LEASE,
+    ],
+    &[OUTBOX, OUTBOX_WINDOW],
+];
 
 /// All that must change together, and all that `Begin` needs, is one partition; its rows are told apart by `kind`:
 ///
@@ -160,3 +163,17 @@ const TIMER_WINDOW: &str = "CREATE TABLE IF NOT EXISTS {ks}.timer_window (
 /// Who does a share of the work; conditional, with the term as time to live, so the store's own time counts.
 const LEASE: &str = "CREATE TABLE IF NOT EXISTS {ks}.lease (
     tenant text, name text, holder text, PRIMARY KEY ((tenant, name)))";
+
+/// Event records that wait for Kafka, by ten minutes of the writer's clock and by shard, first come first: what was relayed and
+/// deleted is in partitions that nobody reads any more. `nonce` keeps apart what came in the same microsecond. Deleted by row, and
+/// the deletions are forgotten soon: a record that comes back is a copy too many. Once.
+const OUTBOX: &str = "CREATE TABLE IF NOT EXISTS {ks}.outbox (
+    tenant text, shard smallint, window bigint, at bigint, nonce bigint, record blob,
+    PRIMARY KEY ((tenant, shard, window), at, nonce)
+) WITH gc_grace_seconds = 3600 AND compaction = {'class': 'LeveledCompactionStrategy'}";
+
+/// Which windows `outbox` has, written before each record: while Kafka is there, the one partition is empty. Forgotten when the
+/// window is long past and was found empty twice. Once.
+const OUTBOX_WINDOW: &str = "CREATE TABLE IF NOT EXISTS {ks}.outbox_window (
+    tenant text, shard smallint, window bigint, PRIMARY KEY ((tenant), shard, window)
+) WITH gc_grace_seconds = 3600 AND compaction = {'class': 'LeveledCompactionStrategy'}";

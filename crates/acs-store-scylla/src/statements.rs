@@ -172,6 +172,14 @@ statements! {
     file_delete: register!(delete "file"),
     files: register!(list "file"),
 
+    outbox_write: "INSERT INTO outbox (tenant, shard, window, at, nonce, record) VALUES (?, ?, ?, ?, ?, ?)",
+    outbox: "SELECT at, nonce, record FROM outbox WHERE tenant = ? AND shard = ? AND window = ? LIMIT ?",
+    outbox_delete: "DELETE FROM outbox WHERE tenant = ? AND shard = ? AND window = ? AND at = ? AND nonce = ?",
+    outbox_window_write: "INSERT INTO outbox_window (tenant, shard, window) VALUES (?, ?, ?)",
+    outbox_windows: "SELECT shard, window FROM outbox_window WHERE tenant = ?",
+    outbox_windows_of: "SELECT window FROM outbox_window WHERE tenant = ? AND shard = ?",
+    outbox_window_delete: "DELETE FROM outbox_window WHERE tenant = ? AND shard = ? AND window = ?",
+
     timer_write: "INSERT INTO timer (tenant, shard, window, due, device, kind, ref, nonce) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     timer_nonces: "SELECT nonce FROM timer WHERE tenant = ? AND shard = ? AND window = ? AND due = ? AND device = ? \
         AND kind = ? AND ref = ?",

@@ -9,6 +9,7 @@ pub mod devices;
 pub mod history;
 pub mod leases;
 pub mod objects;
+pub mod outbox;
 pub mod replay_window;
 pub mod sample;
 pub mod session_cache;
@@ -128,6 +129,22 @@ macro_rules! leases_contract {
             $crate::store_contract!(@each $make;
                 leases: a_lease_has_one_holder, a_lease_is_free_after_its_term, a_released_lease_is_free,
                     exactly_one_takes_a_lease
+            );
+        }
+    };
+}
+
+/// Makes a module of tests, one for each rule of [`crate::Outbox`]; `$make` as in [`store_contract!`].
+#[macro_export]
+macro_rules! outbox_contract {
+    ($module:ident, $make:expr) => {
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $crate::store_contract!(@each $make;
+                outbox: records_of_a_device_come_back_in_order, what_is_relayed_is_forgotten,
+                    records_of_no_device_are_kept, what_is_put_at_once_is_all_there
             );
         }
     };

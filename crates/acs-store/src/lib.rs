@@ -20,6 +20,7 @@ mod files;
 mod history;
 mod leases;
 pub mod memory;
+mod outbox;
 mod replay_window;
 pub mod rules;
 mod session_cache;
@@ -33,6 +34,7 @@ pub use error::Error;
 pub use files::Files;
 pub use history::{History, REFUSED_MAX};
 pub use leases::Leases;
+pub use outbox::{Kept, OUTBOX_SHARDS, Outbox, outbox_shard};
 pub use replay_window::{NONCE_BYTES_MAX, ReplayWindow, check_nonce};
 pub use session_cache::{CachedSession, SessionCache};
 pub use tasks::{Commit, CommitOutcome, HolderGuard, TaskFilter, TaskWrite, Tasks};
@@ -57,6 +59,7 @@ mod tests {
     use crate::memory::{MemoryLeases, MemoryReplayWindow, MemorySessionCache, MemoryStore};
 
     crate::store_contract!(memory_store, async { (MemoryStore::new(), ()) });
+    crate::outbox_contract!(memory_outbox, async { (crate::memory::MemoryOutbox::new(), ()) });
     crate::session_cache_contract!(memory_session_cache, async { (MemorySessionCache::new(), ()) });
     crate::leases_contract!(memory_leases, async { (MemoryLeases::new(), ()) });
     crate::replay_window_contract!(memory_replay_window, async { (MemoryReplayWindow::new(), ()) });

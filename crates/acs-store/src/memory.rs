@@ -2,12 +2,14 @@
 //! a single process.
 
 mod leases;
+mod outbox;
 mod page;
 mod replay_window;
 mod session_cache;
 mod store;
 
 pub use leases::MemoryLeases;
+pub use outbox::MemoryOutbox;
 pub use replay_window::MemoryReplayWindow;
 pub use session_cache::{MemorySessionCache, SessionCacheLimits};
 pub use store::MemoryStore;

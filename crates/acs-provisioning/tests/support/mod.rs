@@ -349,6 +349,7 @@ fn deps(
     clock: &Arc<ManualClock>,
 ) -> Dependencies {
     Dependencies {
+        outbox: None,
         store: store.clone(),
         log: log.clone(),
         sessions: sessions.clone(),

@@ -4,3 +4,4 @@ use crate::support::fresh;
 
 acs_store::store_contract!(store, fresh());
 acs_store::leases_contract!(leases, fresh());
+acs_store::outbox_contract!(outbox, fresh());

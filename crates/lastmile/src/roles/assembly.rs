@@ -77,17 +77,22 @@ impl Process {
         provisioning
     }
 
+    pub(crate) fn ingest_metrics(&self) -> acs_ingest::Metrics {
+        let metrics = acs_ingest::Metrics::default();
+        metrics.register(&self.metrics);
+        metrics
+    }
+
     /// `alive`: the front-ends that live, where all of them are known.
     pub(crate) fn ingest(
         &self,
+        metrics: acs_ingest::Metrics,
         consumer: Box<dyn EventConsumer>,
         sink: Arc<dyn EventSink>,
         store: Arc<dyn Store>,
         provisioning: Arc<dyn Provisioning>,
         alive: Option<Vec<EmitterId>>,
     ) -> Arc<Ingest> {
-        let metrics = acs_ingest::Metrics::default();
-        metrics.register(&self.metrics);
         let mut config = acs_ingest::Config::new(self.emitter("ingest"));
         config.alive = alive;
         Arc::new(Ingest::new(consumer, sink, store, provisioning, config, metrics))

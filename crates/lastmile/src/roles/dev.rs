@@ -136,6 +136,7 @@ impl Parts {
         settings.loopback_is_confidential = true;
         let provisioning = ProvisioningService::new(
             acs_provisioning::Dependencies {
+                outbox: None,
                 store: stored.clone(),
                 log: log.clone(),
                 sessions: sessions.clone(),
@@ -159,7 +160,8 @@ impl Parts {
         let consumer = Box::new(LogConsumer::new(log.clone(), stored.clone()));
         // The one front-end that lives is in this process: sessions of an earlier one are lost.
         let alive = Some(vec![process.emitter("cwmp")]);
-        let ingest = process.ingest(consumer, log.clone(), stored.clone(), service.clone(), alive);
+        let ingest =
+            process.ingest(process.ingest_metrics(), consumer, log.clone(), stored.clone(), service.clone(), alive);
         let mut api_config = acs_api::Config::new(process.emitter("api"));
         api_config.weak_tokens = true;
         let Process { build, metrics, health, .. } = process;

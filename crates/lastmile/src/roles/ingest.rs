@@ -1,10 +1,12 @@
-//! `lastmile ingest`: from event records to what people look up. Several processes share the log as a consumer group.
+//! `lastmile ingest`: from event records to what people look up, and from the outbox to Kafka. Several processes share the log as a consumer group.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use acs_events::EventSink;
 use acs_events_kafka::KafkaConsumer;
+use acs_ingest::Relay;
 use acs_proto::remote::{PeerName, TlsFiles};
 use acs_store_scylla::ScyllaConfig;
 
@@ -49,7 +51,12 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let events = running.events(&config.kafka, None).await?;
     let consumer = Box::new(KafkaConsumer::join(config.kafka.client, GROUP)?);
     // Which front-ends live only their records tell.
-    let ingest = running.process.ingest(consumer, Arc::new(events.clone()), store, provisioning, None);
+    let metrics = running.process.ingest_metrics();
+    let sink: Arc<dyn EventSink> = Arc::new(events.clone());
+    let holder = running.process.emitter("ingest").to_string();
+    let relay = Relay::new(store.clone(), store.clone(), sink.clone(), holder, metrics.clone());
+    running.spawn_until_ending(|stop| async move { relay.run(stop).await });
+    let ingest = running.process.ingest(metrics, consumer, sink, store, provisioning, None);
     running.spawn_until_ending(|stop| async move { ingest.run(stop).await });
     running.work(Some(&events)).await
 }

@@ -60,6 +60,7 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let store = running.store(config.store, &keys).await?;
     let events = running.events(&config.kafka, None).await?;
     let dependencies = acs_provisioning::Dependencies {
+        outbox: Some(store.clone()),
         store: store.clone(),
         log: Arc::new(events.clone()),
         sessions: running.sessions(config.redis)?,
