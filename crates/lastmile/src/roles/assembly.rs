@@ -17,6 +17,7 @@ use acs_telemetry::{BuildInfo, Health, Metrics};
 use acs_types::{EmitterId, Scope};
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::sections::{Cwmp, Files, Provisioning as ProvisioningSection};
 use crate::config::{emitter, reachable};
@@ -143,22 +144,39 @@ pub(crate) async fn bind(address: SocketAddr, choose: &str) -> anyhow::Result<Tc
 }
 
 /// Returns when the process is asked to end; asked once more it ends at once.
+#[cfg(feature = "distributed")]
 pub(crate) async fn asked_to_end() -> anyhow::Result<()> {
-    signal().await?;
-    tokio::spawn(async {
-        let _ = signal().await;
-        std::process::exit(130);
-    });
+    EndSignals::listen()?.received().await;
     Ok(())
 }
 
-async fn signal() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result?,
-        _ = terminate.recv() => {}
+/// Ctrl-C and SIGTERM, from the moment of listening on: one that comes before it is waited for is not lost.
+pub(crate) struct EndSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl EndSignals {
+    /// From now on neither ends the process by itself.
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    Ok(())
+
+    /// Returns when the first has come; the second one ends the process at once.
+    pub(crate) async fn received(mut self) {
+        self.next().await;
+        tokio::spawn(async move {
+            self.next().await;
+            std::process::exit(130);
+        });
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// Writes a file that only its owner can read, whole or not at all.

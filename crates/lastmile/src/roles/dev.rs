@@ -57,6 +57,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 async fn serve(config: DevConfig) -> anyhow::Result<()> {
+    let asked = assembly::EndSignals::listen()?;
     let ports = Ports::bind(&config).await?;
     let parts = Parts::build(&config, &ports).await?;
     let token = parts.administrator(&config).await?;
@@ -67,7 +68,7 @@ async fn serve(config: DevConfig) -> anyhow::Result<()> {
     endpoints.write(&config.data)?;
     welcome(&config, &services.addresses, &token)?;
 
-    assembly::asked_to_end().await?;
+    asked.received().await;
     println!("\nStopping: sessions that have begun may finish. Once more ends at once.");
     parts.health.drain();
     if let Some(fleet) = fleet {
