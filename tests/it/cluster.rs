@@ -87,6 +87,13 @@ async fn the_roles_work_as_processes_and_go_on_when_one_is_killed() {
         api.do_task(&id_of(&device), json!({"kind": "reboot"})).await;
     }
 
+    // A file goes from the API to the file server, and to the device by a signed URL.
+    let image = b"LASTMILE-FIRMWARE 2.0.1\n".repeat(20_000);
+    let file = api.upload("router.bin", "firmware", image).await;
+    let device = fleet.devices().next().expect("a device");
+    api.do_task(&id_of(&device), json!({"kind": "download", "file_id": file["id"]})).await;
+    assert_eq!(device.value(&device.path("DeviceInfo.SoftwareVersion")).as_deref(), Some("2.0.1"));
+
     // P12: what one front-end was to do, the other one does.
     cluster.fronts[0].kill();
     set_everywhere(&api, &fleet, "second").await;
