@@ -1,6 +1,7 @@
 //! One session of the driver, with the limits of this store around it. Nothing else talks to the driver.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use acs_store::{Error, Result};
 use fail::fail_point;
@@ -30,7 +31,7 @@ pub(crate) const PAGE_ROWS: i32 = 1000;
 /// The driver's session.
 pub(crate) struct Cql {
     session: Session,
-    permits: Semaphore,
+    gate: Gate,
     reads: AtomicU64,
     writes: AtomicU64,
     conditional: AtomicU64,
@@ -51,10 +52,11 @@ pub struct Requests {
 pub(crate) type Applied = Result<bool, ExecutionError>;
 
 impl Cql {
-    pub(crate) fn new(session: Session) -> Self {
+    /// `wait`: how long a request may wait for its turn.
+    pub(crate) fn new(session: Session, wait: Duration) -> Self {
         Self {
             session,
-            permits: Semaphore::new(IN_FLIGHT_MAX),
+            gate: Gate::new(IN_FLIGHT_MAX, wait),
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             conditional: AtomicU64::new(0),
@@ -142,7 +144,26 @@ impl Cql {
 
     async fn permit(&self, count: &AtomicU64) -> Result<SemaphorePermit<'_>> {
         count.fetch_add(1, Ordering::Relaxed);
-        self.permits.acquire().await.map_err(|_| Error::Unavailable("the store is closed".into()))
+        self.gate.enter().await
+    }
+}
+
+/// Lets so many in at once.
+struct Gate {
+    permits: Semaphore,
+    wait: Duration,
+}
+
+impl Gate {
+    fn new(count: usize, wait: Duration) -> Self {
+        Self { permits: Semaphore::new(count), wait }
+    }
+
+    async fn enter(&self) -> Result<SemaphorePermit<'_>> {
+        match tokio::time::timeout(self.wait, self.permits.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(Error::Unavailable("too many requests are on their way, try again later".into())),
+        }
     }
 }
 
@@ -161,7 +182,7 @@ fn outcome(result: Result<QueryResult, ExecutionError>) -> Result<Applied> {
 /// What tests have happen to a conditional write.
 #[allow(dead_code, reason = "unused where failpoints are not compiled in")]
 fn timed_out() -> ExecutionError {
-    ExecutionError::RequestTimeout(std::time::Duration::ZERO)
+    ExecutionError::RequestTimeout(Duration::ZERO)
 }
 
 fn first_row_error(error: scylla::errors::MaybeFirstRowError) -> Error {
@@ -176,5 +197,20 @@ pub(crate) fn applied(result: QueryResult) -> Result<bool> {
     match column.zip(row).map(|(at, mut row)| row.columns.swap_remove(at)) {
         Some(Some(CqlValue::Boolean(applied))) => Ok(applied),
         _ => Err(Error::Corrupt("a conditional write was answered without `[applied]`".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn p19_one_more_waits_for_a_while_and_is_refused() {
+        let gate = Gate::new(2, Duration::from_millis(20));
+        let first = gate.enter().await.unwrap();
+        let _second = gate.enter().await.unwrap();
+        assert!(matches!(gate.enter().await, Err(Error::Unavailable(_))));
+        drop(first);
+        assert!(gate.enter().await.is_ok(), "as soon as one is done");
     }
 }

@@ -246,7 +246,7 @@ fn range(within: &ParameterPath) -> (String, String) {
     match within.as_str().strip_suffix('.') {
         // `/` follows `.`.
         Some(stem) => (within.as_str().to_owned(), format!("{stem}/")),
-        None => (String::new(), '\u{7f}'.to_string()),
+        None => (String::new(), char::MAX.to_string()),
     }
 }
 
@@ -325,7 +325,16 @@ mod tests {
     #[test]
     fn a_range_has_what_is_within_and_nothing_else() {
         let path = |text: &str| ParameterPath::new(text).unwrap();
-        let all = ["Device.", "Device.A.1.", "Device.A.1.B.", "Device.A.10.", "Device.AB.", "Device.A-1.", "Device2."];
+        let all = [
+            "Device.",
+            "Device.A.1.",
+            "Device.A.1.B.",
+            "Device.A.10.",
+            "Device.AB.",
+            "Device.A-1.",
+            "Device2.",
+            "Ünit.",
+        ];
         for within in ["", "Device.", "Device.A.", "Device.A.1."] {
             let (from, to) = range(&path(within));
             for text in all {

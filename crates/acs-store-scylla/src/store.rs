@@ -86,7 +86,7 @@ impl ScyllaStore {
         // Boxed: it holds a hundred statements.
         let s = Box::pin(Statements::prepare(&session)).await.map_err(prepare_error)?;
         let shared = Shared {
-            cql: Cql::new(session),
+            cql: Cql::new(session, config.request_timeout),
             s,
             tenant: config.tenant.as_str().to_owned(),
             seal,
