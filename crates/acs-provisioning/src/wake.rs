@@ -120,7 +120,9 @@ impl Inner {
         let next = wake_timer(device, now.plus(self.wake_step(step + 1)), step + 1);
         self.put_wake(next.clone()).await?;
         let live = self.deps.sessions.hint_work(device).await.ok().flatten();
-        if live.is_none() {
+        // A session that has not asked by the second step may be one that only the cache believes in: its front-end died, or
+        // its end was not told (P14).
+        if live.is_none() || step > 0 {
             let (inner, again) = (self.clone(), wake_timer(device, now.plus(self.wake_step(step)), step));
             tokio::spawn(async move { inner.wake_in_turn(next, again).await });
         }

@@ -440,6 +440,21 @@ async fn wanted_now_work_wakes_again_in_growing_steps() {
 }
 
 #[tokio::test]
+async fn a_session_that_only_the_cache_believes_in_keeps_nobody_from_being_woken_p14() {
+    let (world, mut cpe) = (World::new(config()), new_cpe());
+    world.known_device(&mut cpe).await;
+    // Its front-end died: nobody ends it.
+    world.begin(&world.session_ref(), &cpe, &[PERIODIC]).await;
+    assert_eq!(world.enqueue("1", TaskSpec::Reboot).await.wake, None, "the session is told");
+    world.pass(11);
+    world.fire().await;
+    assert_eq!(world.wakes.count(), 0, "it may be on its way to the work");
+    world.pass(31);
+    world.fire().await;
+    assert_eq!(world.wakes.count(), 1, "it did not come for it");
+}
+
+#[tokio::test]
 async fn a_live_session_is_told_in_place_of_a_wake_up() {
     let (world, mut cpe) = (World::new(config()), new_cpe());
     world.known_device(&mut cpe).await;
