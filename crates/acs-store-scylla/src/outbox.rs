@@ -1,7 +1,7 @@
 //! Records that wait for Kafka.
 //!
-//! A window is noted before its first record and with each one, and forgotten only when it is long past and was empty twice:
-//! a writer that stood still between the two for less than [`FORGET_AFTER`] finds it noted still.
+//! A window is noted before each of its records, and forgotten only when it is long past and was empty twice. A writer that
+//! stood still between the two notes it again before it says that the record is kept.
 
 use acs_store::{Error, Kept, Outbox, Result, outbox_shard};
 use acs_types::EventRecord;
@@ -14,6 +14,8 @@ use crate::store::{ScyllaStore, Shared};
 const SECOND: i64 = 1_000_000;
 /// The length of a window. In keys, for ever.
 const WINDOW: i64 = 600 * SECOND;
+/// Who took longer to write a record notes its window again.
+const STOOD_STILL: i64 = 60 * SECOND;
 /// An empty window is forgotten when it is past for so long: 15 minutes, and two clocks that are five minutes off.
 const FORGET_AFTER: i64 = 25 * 60 * SECOND;
 
@@ -71,7 +73,12 @@ impl Shared {
         self.cql.write(&self.s.outbox_window_write, (&self.tenant, shard, window)).await?;
         fail_point!("scylla::between_window_and_record", crate::failed_here);
         let values = (&self.tenant, shard, window, at, rand::random::<i64>(), self.encode(record));
-        self.cql.write(&self.s.outbox_write, values).await
+        self.cql.write(&self.s.outbox_write, values).await?;
+        // Whoever stood still meanwhile may have written into a window that is forgotten by now.
+        if self.now_micros().saturating_sub(at) > STOOD_STILL {
+            self.cql.write(&self.s.outbox_window_write, (&self.tenant, shard, window)).await?;
+        }
+        Ok(())
     }
 
     async fn window_of_outbox(&self, shard: i16, window: i64, limit: usize) -> Result<Vec<(i64, i64, Vec<u8>)>> {
