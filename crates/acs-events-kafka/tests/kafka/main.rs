@@ -3,5 +3,9 @@
 
 mod breaker;
 mod contract;
+mod group;
 mod proxy;
+mod security;
 mod service;
+mod topics;
+mod wire;
