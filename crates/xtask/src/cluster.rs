@@ -2,14 +2,15 @@
 //!
 //! Three front-ends behind haproxy, two provisioning processes, one of each other role, and simulated CPEs. A process is
 //! known by its folder in `cluster` of the build folder: its configuration, `log`, `pid`. One that was killed is started
-//! again by the next `up`; `down` asks all to end, front-ends first, so that a drain may be watched in their logs.
+//! again by the next `up`; `down` asks all to end, front-ends first, so that a drain may be seen, and forgets them: the next
+//! `up` begins anew, with names of its own on the servers.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
@@ -37,7 +38,7 @@ const PROBE: Duration = Duration::from_secs(2);
 pub(crate) enum Command {
     /// Builds, starts what does not run, and returns when all of it serves.
     Up(Options),
-    /// Ends it. The servers of `cargo xtask services` stay up, and what is stored there.
+    /// Ends it and removes its folder. The servers of `cargo xtask services` stay up.
     Down,
     /// Tells what runs and where.
     Status,
@@ -75,7 +76,10 @@ fn up(options: &Options) -> Result<()> {
     let _lock = services::lock(&cluster.folder)?;
     tls::write(&cluster.folder.join("tls"))?;
     let address = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());
-    let configuration = configuration(&cluster.folder, |name| address(name).context("an address of the services"))?;
+    let name = cluster.name()?;
+    let configuration = configuration(&cluster.folder, &name, |variable| {
+        address(variable).with_context(|| format!("the services have no {variable}"))
+    })?;
     cluster.prepare(&configuration)?;
     server::start(ROLES.iter().map(|role| cluster.role(role, &configuration)).collect::<Result<_>>()?)?;
     server::start(vec![cluster.haproxy()?])?;
@@ -96,6 +100,7 @@ fn down() -> Result<()> {
     for folders in [of(&["fleet"]), named(true), of(&["haproxy"]), named(false)] {
         ended += server::ask_to_end(&folders, END)?;
     }
+    fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     println!("cluster: {ended} ended");
     Ok(())
 }
@@ -171,6 +176,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// What its keyspace, topics and keys in Redis are called: unlike those of any other cluster on these servers.
+    fn name(&self) -> Result<String> {
+        let file = self.folder.join("name");
+        if let Ok(name) = fs::read_to_string(&file) {
+            return Ok(name);
+        }
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let name = format!("cluster_{:x}", since.as_millis());
+        fs::write(&file, &name).with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(name)
+    }
+
     /// Keys, tables, topics.
     fn prepare(&self, configuration: &str) -> Result<()> {
         let data = self.folder.join("data");
@@ -242,7 +259,7 @@ fn haproxy_configuration() -> String {
 }
 
 /// What all roles are told alike.
-fn configuration<'a>(folder: &Path, address: impl Fn(&str) -> Result<&'a str>) -> Result<String> {
+fn configuration<'a>(folder: &Path, name: &str, address: impl Fn(&str) -> Result<&'a str>) -> Result<String> {
     let quoted = |addresses: &str| addresses.split(',').map(|a| format!("\"{a}\"")).collect::<Vec<_>>().join(", ");
     let (user, password) = CPE_LOGIN;
     let (connreq, files, one, two) = (GRPC, GRPC + 1, GRPC + 2, GRPC + 3);
@@ -252,9 +269,9 @@ fn configuration<'a>(folder: &Path, address: impl Fn(&str) -> Result<&'a str>) -
          admin_token = \"{ADMIN_TOKEN}\"\n[files]\npublic_url = \"http://127.0.0.1:{FILES}\"\n[connection_requests]\n\
          allow_loopback = true\ninterval_seconds = 0\n[grpc]\nprovisioning = [\"127.0.0.1:{one}\", \"127.0.0.1:{two}\"]\n\
          connreq = [\"127.0.0.1:{connreq}\"]\nfiles = [\"127.0.0.1:{files}\"]\ntls_cert = \"{cert}\"\ntls_key = \
-         \"{key}\"\ntls_ca = \"{ca}\"\n[kafka]\nbrokers = [{kafka}]\ntopic_prefix = \"cluster.\"\nreplication = 1\n\
-         allow_weak_topics = true\n[store]\nnodes = [{cql}]\nkeyspace = \"lastmile_cluster\"\nreplication = 1\n[redis]\n\
-         urls = [\"redis://{redis}\"]\nkey_prefix = \"cluster\"\n",
+         \"{key}\"\ntls_ca = \"{ca}\"\n[kafka]\nbrokers = [{kafka}]\ntopic_prefix = \"{name}.\"\nreplication = 1\n\
+         allow_weak_topics = true\n[store]\nnodes = [{cql}]\nkeyspace = \"{name}\"\nreplication = 1\n[redis]\n\
+         urls = [\"redis://{redis}\"]\nkey_prefix = \"{name}\"\n",
         data = folder.join("data").display(),
         cert = at(tls::SERVER),
         key = at(tls::SERVER_KEY),
@@ -335,8 +352,9 @@ mod tests {
     #[test]
     fn the_configuration_names_the_services() {
         let told = |name: &str| Ok(if name.ends_with("KAFKA") { "127.0.0.1:1,127.0.0.1:2" } else { "127.0.0.1:3" });
-        let text = configuration(Path::new("/build/cluster"), told).unwrap();
+        let text = configuration(Path::new("/build/cluster"), "cluster_1", told).unwrap();
         assert!(text.contains("brokers = [\"127.0.0.1:1\", \"127.0.0.1:2\"]"), "{text}");
+        assert!(text.contains("keyspace = \"cluster_1\""), "{text}");
         assert!(text.contains("tls_ca = \"/build/cluster/tls/ca.pem\""), "{text}");
     }
 }
