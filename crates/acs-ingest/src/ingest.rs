@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use acs_proto::{ErrorClass, Provisioning, ServiceError};
 use acs_store::Store;
 use acs_types::{DeviceId, EmitterId, EventBody, EventRecord};
 use fail::fail_point;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,8 @@ const BATCH: usize = 500;
 /// The pause after a batch that was not full: what one batch costs (a read, and a sync for each kind of row) is then shared
 /// by many sessions when there are many, and nobody notices it when there are few.
 const GATHER: Duration = Duration::from_millis(25);
+/// Devices that provisioning is told of at once.
+const OBSERVE_AT_ONCE: usize = 16;
 /// The shortest and the longest wait after an error.
 const RETRY_WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// How long one look at the log waits for records.
@@ -364,10 +367,18 @@ impl Ingest {
             self.store.put_refused(id, refusal).await?;
         }
         fail_point!("ingest::before_observe");
-        if !obliging.is_empty() {
-            self.provisioning.observe(obliging).await?;
+        self.observe(obliging).await
+    }
+
+    /// Each device by itself, several at a time: however many devices a batch has, no call takes longer than its deadline.
+    async fn observe(&self, records: Vec<EventRecord>) -> Result<(), IngestError> {
+        let mut by_device: BTreeMap<Option<DeviceId>, Vec<EventRecord>> = BTreeMap::new();
+        for record in records {
+            by_device.entry(record.device.clone()).or_default().push(record);
         }
-        Ok(())
+        let calls = stream::iter(by_device.into_values()).map(|records| self.provisioning.observe(records));
+        let observed: Result<(), ServiceError> = calls.buffer_unordered(OBSERVE_AT_ONCE).try_collect().await;
+        Ok(observed?)
     }
 
     async fn seen(&self, run: &mut Run, device: &DeviceId) -> Result<Seen, IngestError> {

@@ -158,6 +158,17 @@ async fn an_end_that_comes_after_all_replaces_lost() {
     assert_eq!(world.store.session(&session(1, 1)).await.unwrap().unwrap().outcome, SessionOutcome::Completed);
 }
 
+#[tokio::test(start_paused = true)]
+async fn first_contacts_of_many_devices_at_once_are_observed_p7() {
+    let world = World::new();
+    // Ten seconds for a call, as between processes.
+    *world.listener.slow.lock().unwrap() = Some((Duration::from_millis(200), Duration::from_secs(10)));
+    let informs: Vec<_> = (1..=200).map(|device| inform(device, 1, &["0 BOOTSTRAP"], "1.0", "up")).collect();
+    world.append(&informs).await;
+    assert_eq!(world.run().await, 200 + 2 * 200, "with what is told of them: first seen, bootstrapped");
+    assert_eq!(world.listener.observed.lock().unwrap().len(), 200);
+}
+
 #[tokio::test]
 async fn values_read_after_the_inform_stay() {
     let world = World::new();

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use acs_events::{EventSink, MemoryEventLog};
 use acs_ingest::{Config, Ingest, LogConsumer, Metrics};
@@ -25,6 +26,8 @@ pub struct Listener {
     pub observed: Mutex<Vec<EventId>>,
     pub poison: Mutex<Option<EventId>>,
     pub away: Mutex<bool>,
+    /// What one record takes, and what a call may take.
+    pub slow: Mutex<Option<(Duration, Duration)>>,
 }
 
 fn no<T>() -> Result<T, ServiceError> {
@@ -56,6 +59,14 @@ impl Provisioning for Listener {
     async fn observe(&self, records: Vec<EventRecord>) -> Result<(), ServiceError> {
         if *self.away.lock().unwrap() {
             return Err(ServiceError::new(ErrorClass::Unavailable, "away", "provisioning is away"));
+        }
+        let slow = *self.slow.lock().unwrap();
+        if let Some((each, deadline)) = slow {
+            let time = each * u32::try_from(records.len()).unwrap();
+            tokio::time::sleep(time.min(deadline)).await;
+            if time > deadline {
+                return Err(ServiceError::new(ErrorClass::Unavailable, "deadline", "no answer within the deadline"));
+            }
         }
         let poison = *self.poison.lock().unwrap();
         if records.iter().any(|record| Some(record.event_id) == poison) {
