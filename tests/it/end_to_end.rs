@@ -436,15 +436,16 @@ async fn ctrl_c_lets_sessions_end_and_loses_nothing() {
     let reboot = json!({"kind": "reboot", "wanted": "next_session"});
     let task = api.create(&device, &reboot, None).await.expect(202)["id"].as_str().unwrap().to_owned();
 
-    let (status, ()) = tokio::join!(server.stop(SOON), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        // The session that has begun goes on; the last message of it ends the process.
-        let request = cpe.empty_post().await;
-        let (id, name) = (request.id.clone(), request.request().method());
-        assert_eq!(name, "Reboot");
-        let end = cpe.answer(&id, cwmp_codec::CpeResponse::Reboot).await;
-        assert_eq!(end.status, 204);
-    });
+    server.interrupt();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(server.lives(), "it waits for its session:\n{}", server.log());
+    // The session that has begun goes on; the last message of it ends the process.
+    let request = cpe.empty_post().await;
+    let (id, name) = (request.id.clone(), request.request().method());
+    assert_eq!(name, "Reboot");
+    let end = cpe.answer(&id, cwmp_codec::CpeResponse::Reboot).await;
+    assert_eq!(end.status, 204);
+    let status = server.ends_within(SOON).await;
     let status = status.expect("it ends when its sessions have ended");
     assert!(status.success(), "{status}");
     server.restart().await;

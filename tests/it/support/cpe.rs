@@ -106,7 +106,15 @@ impl Cpe {
     }
 
     pub(crate) async fn post(&mut self, body: &[u8]) -> Answer {
-        self.try_post(body).await.expect("the ACS answers")
+        for _ in 0..20 {
+            match self.try_post(body).await {
+                // A moment after an answer the client may not have its connection back yet, and tries a new one: a server that
+                // stops takes none any more.
+                Err(error) if error.is_connect() => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                answered => return answered.expect("the ACS answers"),
+            }
+        }
+        panic!("nobody listens at {}", self.url);
     }
 
     pub(crate) async fn try_post(&mut self, body: &[u8]) -> Result<Answer, reqwest::Error> {

@@ -146,9 +146,19 @@ impl Server {
 
     /// Ctrl-C; how it ended, `None` if it did not within `limit`.
     pub(crate) async fn stop(&mut self, limit: Duration) -> Option<ExitStatus> {
+        self.interrupt();
+        self.ends_within(limit).await
+    }
+
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
         let pid = self.pid().to_string();
         let sent = Command::new("sh").args(["-c", "kill -INT \"$0\"", &pid]).status().expect("sh runs");
         assert!(sent.success(), "SIGINT could not be sent");
+    }
+
+    /// How it ended; `None` if it did not within `limit`.
+    pub(crate) async fn ends_within(&mut self, limit: Duration) -> Option<ExitStatus> {
         let end = Instant::now() + limit;
         while Instant::now() < end {
             if let Some(status) = self.exited() {
