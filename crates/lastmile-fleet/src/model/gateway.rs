@@ -91,6 +91,7 @@ const ONT: &[(&str, u32)] = &[
     ("Ethernet.", 0),
     ("Ethernet.Interface.", 2),
     ("Ethernet.Interface.1.Stats.", 0),
+    ("Ethernet.Link.", 1),
     ("Bridging.", 0),
     ("Bridging.Bridge.", 1),
     ("Bridging.Bridge.1.Port.", 2),
