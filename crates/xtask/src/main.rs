@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask test`, `services`, `cluster`, `lint`, `tidy`, `openapi`, `catalogue`.
+//! The project's own commands: `cargo xtask test`, `services`, `cluster`, `consumers`, `lint`, `tidy`, `openapi`, `catalogue`.
 //!
 //! Everything that CI does is here, so that it is the same command on every machine.
 
 mod catalogue;
 mod cluster;
+mod consumers;
 mod lint;
 mod process;
 mod promises;
@@ -34,6 +35,8 @@ enum Command {
     /// All roles as processes on this machine: three front-ends behind haproxy, simulated CPEs, real services.
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// Prepares the consumers in other languages for the tests (`tests/consumers`).
+    Consumers,
     /// Format, clippy, tidy, documentation, licences and sources.
     Lint,
     /// Checks the rules of the repository: layers, purity, names, documents.
@@ -64,6 +67,7 @@ fn run() -> anyhow::Result<()> {
         Command::Test(options) => test::run(&options),
         Command::Services(command) => services::run(&command),
         Command::Cluster(command) => cluster::run(&command),
+        Command::Consumers => consumers::prepare(),
         Command::Lint => lint::run(),
         Command::Tidy => tidy::run(),
         Command::Openapi => process::cargo(&["run", "--quiet", "--package", "acs-api", "--example", "openapi"]),

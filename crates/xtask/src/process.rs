@@ -43,8 +43,13 @@ fn run_with(program: &str, arguments: &[&str], variables: &[(&str, String)]) -> 
 
 /// Whether a program answers to `argument`.
 pub(crate) fn answers(program: &str, argument: &str) -> bool {
+    succeeds(program, &[argument])
+}
+
+/// Whether a program can be run with these arguments; what it says is not shown.
+pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
     Command::new(program)
-        .arg(argument)
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -57,14 +62,19 @@ pub(crate) fn need_package(program: &str, argument: &str, package: &str) -> anyh
     if answers(program, argument) {
         return Ok(());
     }
-    if !answers("apt-get", "--version") {
-        bail!("`{program}` is missing; install it (Debian: apt-get install {package}) and run this again");
-    }
-    println!("`{program}` is missing: installing the Debian package {package}");
-    run("apt-get", &["update", "-qq"])?;
-    run("apt-get", &["install", "-y", "-qq", package])?;
+    install(package, &format!("`{program}`"))?;
     if !answers(program, argument) {
         bail!("`{program}` is still missing after installing {package}");
     }
     Ok(())
+}
+
+/// Installs one of Debian's packages because `what` is missing.
+pub(crate) fn install(package: &str, what: &str) -> anyhow::Result<()> {
+    if !answers("apt-get", "--version") {
+        bail!("{what} is missing; install it (Debian: apt-get install {package}) and run this again");
+    }
+    println!("{what} is missing: installing the Debian package {package}");
+    run("apt-get", &["update", "-qq"])?;
+    run("apt-get", &["install", "-y", "-qq", package])
 }

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, ensure};
 use cargo_metadata::MetadataCommand;
 
-use crate::process;
 use crate::services::{self, Cql, Nodes, Variable};
+use crate::{consumers, process};
 
 /// The crates whose tests, and whose dependents' tests, want real servers.
 const ADAPTERS: [&str; 3] = ["acs-store-scylla", "acs-session-redis", "acs-events-kafka"];
+
+/// The crate whose tests run the consumers in other languages.
+const READS_OTHERS: &str = "acs-events-kafka";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -33,6 +36,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 fn with_services(options: &Options) -> anyhow::Result<()> {
+    if options.package.as_deref().is_none_or(|package| package == READS_OTHERS) {
+        consumers::prepare()?;
+    }
     let cql = options.scylla.clone().map_or(Cql::Cassandra, Cql::Running);
     match &cql {
         Cql::Cassandra => println!("the tests use real servers: Kafka, Cassandra and Redis on loopback"),
