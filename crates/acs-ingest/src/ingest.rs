@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::changes::{Devices, Seen, change_record, changes, hash_of};
 use crate::metrics::Metrics;
 use crate::open_sessions::OpenSessions;
-use crate::project::{Patch, project_news};
+use crate::project::project_news;
+use crate::writes::Writes;
 
 /// Records in one batch.
 const BATCH: usize = 500;
@@ -313,9 +314,7 @@ impl Ingest {
 
     /// Changes of devices are told before the summary is written that they are told from.
     async fn write(&self, run: &mut Run, events: &[LoggedEvent]) -> Result<(), IngestError> {
-        let mut told = Vec::new();
-        let (mut summaries, mut sessions, mut faults, mut obliging) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (mut objects, mut refused) = (Vec::new(), Vec::new());
+        let (mut told, mut writes, mut obliging) = (Vec::new(), Writes::default(), Vec::new());
         for event in events {
             let record = &event.record;
             let before = match (&record.body, &record.device) {
@@ -323,49 +322,32 @@ impl Ingest {
                 _ => None,
             };
             let values_are_new = before.as_ref().is_some_and(|(before, hash)| before.parameters != Some(*hash));
-            let Patch { summary, objects: values, session, fault, refused: refusal, obliges } =
-                project_news(record, values_are_new);
-            let mut obliges = obliges;
+            let mut patch = project_news(record, values_are_new);
             match (&record.body, &record.device, before) {
                 (EventBody::Inform(inform), Some(device), Some((before, hash))) => {
-                    let software = summary.as_ref().and_then(|(_, patch)| patch.software_version.as_deref());
+                    let software = patch.summary.as_ref().and_then(|(_, patch)| patch.software_version.as_deref());
                     for change in changes(record, inform, &before, software) {
                         told.push(self.tell(record, change));
                     }
-                    obliges |= before.is_first(record);
-                    // What a later session told or read is not replaced or forgotten for an Inform before it.
-                    objects.extend(values.filter(|_| !before.is_late(record)));
+                    patch.obliges |= before.is_first(record);
                     run.devices.put(device.clone(), before.after(record, inform, software, hash));
+                    // What a later session told or read is not replaced or forgotten for an Inform before it.
+                    patch.objects.take_if(|_| before.is_late(record));
                 }
                 (EventBody::SessionEnded(_), ..) => {}
                 (_, Some(device), _) => run.devices.touched(device),
                 _ => {}
             }
-            summaries.extend(summary);
-            sessions.extend(session);
-            faults.extend(fault);
-            refused.extend(refusal);
-            if obliges {
+            if patch.obliges {
                 obliging.push(record.clone());
             }
+            writes.add(patch);
         }
         if !told.is_empty() {
             self.sink.append(told).await?;
         }
         fail_point!("ingest::before_writes");
-        for (device, patch) in objects {
-            self.store.patch_objects(&device, patch).await?;
-        }
-        // After the values: a record that is done again is late then, and its values are there. Side by side, so that one sync
-        // serves all; a store does nothing for an empty list.
-        tokio::try_join!(
-            self.store.patch_summaries(summaries),
-            self.store.put_sessions(sessions),
-            self.store.put_faults(faults),
-        )?;
-        for (id, refusal) in refused {
-            self.store.put_refused(id, refusal).await?;
-        }
+        writes.apply(&*self.store).await?;
         fail_point!("ingest::before_observe");
         self.observe(obliging).await
     }

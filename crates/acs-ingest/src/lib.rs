@@ -12,6 +12,8 @@
 //!
 //! What obliges provisioning is decided there, from the same record, whether or not the live session did it already (P7).
 //!
+//! [`Rebuild`] makes anew what was written from what the log still keeps.
+//!
 //! [`Relay`] brings what waits in the outbox to the log (P7).
 //!
 //! Where to start: [`Ingest::run`].
@@ -22,10 +24,14 @@ mod ingest;
 mod metrics;
 mod open_sessions;
 mod project;
+mod range;
+mod rebuild;
 mod relay;
+mod writes;
 
 pub use consumer::LogConsumer;
 pub use ingest::{Config, Ingest, IngestError};
 pub use metrics::Metrics;
 pub use project::{Patch, project};
+pub use rebuild::{Progress, Rebuild, RebuildError, Rebuilt};
 pub use relay::{Relay, RelayError};

@@ -253,36 +253,6 @@ async fn it_follows_the_log_and_waits_errors_out() {
     assert!(world.store.cursor("ingest").await.unwrap() <= world.log.end().await.unwrap());
 }
 
-fn records() -> impl Strategy<Value = Vec<EventRecord>> {
-    let event = prop_oneof![
-        4 => Just(vec!["2 PERIODIC"]),
-        1 => Just(vec!["0 BOOTSTRAP", "1 BOOT"]),
-        1 => Just(vec!["1 BOOT"]),
-        1 => Just(vec!["4 VALUE CHANGE"]),
-    ];
-    let session = (1..4u8, 1..40u32, event, 0..3u8, 0..3u8, 0..4u8);
-    prop::collection::vec(session, 1..40).prop_map(|sessions| {
-        let mut records = Vec::new();
-        let mut used = std::collections::BTreeSet::new();
-        for (device, n, events, version, vendor, more) in sessions {
-            if !used.insert((device, n)) {
-                continue;
-            }
-            records.push(inform(device, n, &events, &format!("{version}"), &format!("{vendor}")));
-            if more == 1 {
-                records.push(transfer(device, n, 9010));
-            }
-            if more == 2 {
-                records.push(refused(n));
-            }
-            if more > 0 {
-                records.push(ended(device, n));
-            }
-        }
-        records
-    })
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 

@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::sync::Arc;
+
+use acs_events::EventLog;
 use acs_ingest::project;
 use fail::FailScenario;
 use support::*;
@@ -44,5 +47,26 @@ fn a_kill_between_any_two_steps_changes_nothing_p7() {
             });
         }
     }
+    scenario.teardown();
+}
+
+#[test]
+fn a_rebuild_killed_and_started_again_ends_as_if_it_was_not() {
+    let scenario = FailScenario::setup();
+    let records: Vec<_> =
+        (1..=600).flat_map(|n| [inform(1, n, &["1 BOOT"], &n.to_string(), "up"), ended(1, n)]).collect();
+    block_on(async {
+        let world = World::new();
+        world.append(&records).await;
+        world.run().await;
+        let (before, done) = (world.state().await, world.log.ends().await.unwrap());
+        let world = Arc::new(wiped(world));
+        fail::cfg("rebuild::after_batch", "1*off->1*panic->off").unwrap();
+        let (killed, until) = (world.clone(), done.clone());
+        assert!(tokio::spawn(async move { rebuild(&killed, until).await }).await.is_err(), "it was killed");
+        assert_ne!(world.state().await, before);
+        rebuild(&world, done).await;
+        assert_eq!(world.state().await, before);
+    });
     scenario.teardown();
 }

@@ -1,11 +1,12 @@
 //! Records, a provisioning that only listens, and the state of a store to compare.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use acs_events::{EventSink, MemoryEventLog};
-use acs_ingest::{Config, Ingest, LogConsumer, Metrics};
+use acs_events::{EventSink, MemoryEventLog, Positions};
+use acs_ingest::{Config, Ingest, LogConsumer, Metrics, Progress, Rebuild, Rebuilt};
 use acs_proto::{
     BeginReply, BeginRequest, CancelReply, EndReply, EndRequest, EnqueueReply, EnqueueRequest, ErrorClass, NextReply,
     NextRequest, Provisioning, ServiceError, TaskStream, VerifierReply, VerifierRequest, WakeOutcome,
@@ -19,6 +20,7 @@ use acs_types::{
 };
 use async_trait::async_trait;
 use cwmp_model::{DeviceIdentity, ParameterPath, ParameterValue, Timestamp, Value};
+use proptest::prelude::*;
 
 /// Keeps what it is told; refuses for ever what `poison` says, is away while `away`.
 #[derive(Default)]
@@ -148,7 +150,7 @@ impl World {
 
     /// The device changes in the log, each id once.
     pub fn changes(&self) -> Vec<String> {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         let records = self.log.records();
         let change = |record: &EventRecord| match &record.body {
             EventBody::Device(change) => Some((record.event_id, change.as_str().to_owned())),
@@ -259,6 +261,11 @@ pub fn ended(device: u8, n: u32) -> EventRecord {
     record(device, n, 3, EventBody::SessionEnded(Box::new(body)))
 }
 
+pub fn end_of(record: &EventRecord) -> SessionRecord {
+    let EventBody::SessionEnded(session) = &record.body else { panic!("it is no end: {record:?}") };
+    (**session).clone()
+}
+
 pub fn transfer(device: u8, n: u32, code: u32) -> EventRecord {
     let body = TransferRecord {
         command_key: "key".into(),
@@ -281,4 +288,47 @@ pub fn refused(n: u32) -> EventRecord {
     let mut record = record(99, n, 1, EventBody::Refused(body));
     (record.device, record.session) = (None, None);
     record
+}
+
+/// Rebuilds up to `done`, and says what was told of it.
+pub async fn rebuild(world: &World, done: Positions) -> (Rebuilt, Vec<Progress>) {
+    let mut told = Vec::new();
+    let rebuild = Rebuild::new(world.log.clone(), world.store.clone(), done);
+    (rebuild.run(|progress| told.push(progress)).await.unwrap(), told)
+}
+
+/// The log is the same, everything that was written is gone.
+pub fn wiped(world: World) -> World {
+    World { store: Arc::new(MemoryStore::new()), ..world }
+}
+
+/// Sessions of three devices, each id once.
+pub fn records() -> impl Strategy<Value = Vec<EventRecord>> {
+    let event = prop_oneof![
+        4 => Just(vec!["2 PERIODIC"]),
+        1 => Just(vec!["0 BOOTSTRAP", "1 BOOT"]),
+        1 => Just(vec!["1 BOOT"]),
+        1 => Just(vec!["4 VALUE CHANGE"]),
+    ];
+    let session = (1..4u8, 1..40u32, event, 0..3u8, 0..3u8, 0..4u8);
+    prop::collection::vec(session, 1..40).prop_map(|sessions| {
+        let mut records = Vec::new();
+        let mut used = BTreeSet::new();
+        for (device, n, events, version, vendor, more) in sessions {
+            if !used.insert((device, n)) {
+                continue;
+            }
+            records.push(inform(device, n, &events, &format!("{version}"), &format!("{vendor}")));
+            if more == 1 {
+                records.push(transfer(device, n, 9010));
+            }
+            if more == 2 {
+                records.push(refused(n));
+            }
+            if more > 0 {
+                records.push(ended(device, n));
+            }
+        }
+        records
+    })
 }
