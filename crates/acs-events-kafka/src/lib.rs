@@ -14,6 +14,7 @@
 //!
 //! Where to start: [`KafkaSink`]; then `tests/`.
 
+mod committed;
 mod config;
 mod consumer;
 mod log;
@@ -23,6 +24,7 @@ mod producer;
 mod sink;
 mod topics;
 
+pub use committed::KafkaGroup;
 pub use config::{Compression, ConfigError, Format, KafkaConfig, Sasl, SaslMechanism, Tls};
 pub use consumer::{KafkaConsumer, WORK_TOPICS};
 pub use log::KafkaLog;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use acs_events::contract::record;
 use acs_events::{Cursor, Delivery, EventConsumer, EventSink, LoggedEvent, Partition, Positions};
-use acs_events_kafka::{KafkaConfig, KafkaConsumer, WORK_TOPICS};
+use acs_events_kafka::{KafkaConfig, KafkaConsumer, KafkaGroup, WORK_TOPICS};
 use acs_types::{EventBody, EventId, EventRecord, TaskId, TaskKind, TaskTransition};
 
 use crate::service::{Both, fresh};
@@ -112,4 +112,21 @@ async fn two_share_the_work_and_one_takes_over_from_the_other() {
             a.seen.iter().filter(|record| record.device == id).map(|record| record.emitter_seq).collect();
         assert!(seqs.is_sorted(), "in the order of the device: {seqs:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_far_a_group_has_come_is_known_from_outside() {
+    let Some(config) = fresh(2).await else { return };
+    let group = KafkaGroup::new(config.clone(), "ingest").unwrap();
+    assert_eq!(group.done().await.unwrap().total(), 0, "nobody has worked yet");
+    let (both, mut member) = (Both::new(&config), Member::join(&config));
+    both.append((1..=20).map(work).collect()).await.unwrap();
+    let began = Instant::now();
+    while member.seen.len() < 20 {
+        assert!(began.elapsed() < PATIENCE, "{} of 20", member.seen.len());
+        member.look().await;
+    }
+    assert_eq!(group.done().await.unwrap().total(), 20);
+    let of_tasks = |partition: Partition| partition.topic == Some(acs_events::Topic::Task);
+    assert!(group.done().await.unwrap().iter().all(|(partition, done)| of_tasks(partition) || done == 0));
 }
