@@ -26,7 +26,7 @@ pub(crate) enum Command {
     /// Tasks: takes them, plans sessions, watches deadlines.
     Provisioning(RoleOptions),
     /// From the event log to what people look up: presence, sessions, faults.
-    Ingest(RoleOptions),
+    Ingest(IngestOptions),
     /// Sends connection requests.
     Connreq(RoleOptions),
     /// Keeps files and hands them to devices.
@@ -84,6 +84,25 @@ pub(crate) struct DevOptions {
     /// Where CPEs connect (default 127.0.0.1:7547).
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) cwmp_listen: Option<String>,
+/// What `ingest` takes.
+#[derive(Debug, Args)]
+pub(crate) struct IngestOptions {
+    #[command(flatten)]
+    pub(crate) role: RoleOptions,
+    /// Makes what ingest wrote anew from what Kafka keeps, tells how far it is, and ends.
+    ///
+    /// Brings back: summaries of devices (who they are, versions, addresses, presence), the values that their Informs told,
+    /// ended sessions, faults of transfers, refused Informs. Does not bring back: what is older than Kafka's retention (a
+    /// device is then first seen with its oldest Inform that is kept), tasks and their results, credentials, values that tasks
+    /// read or wrote. Removes nothing, replaces nothing that is newer, emits no events, wakes nobody; devices that were
+    /// deleted stay deleted.
+    ///
+    /// It goes as far as ingest has come, which goes on with the rest. Ingest may run meanwhile. It may be stopped at any
+    /// moment and started again; it then begins from the beginning, which does no harm.
+    #[arg(long)]
+    pub(crate) rebuild: bool,
+}
+
     /// Where people and programs connect (default 127.0.0.1:7557).
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) api_listen: Option<String>,

@@ -38,7 +38,8 @@ fn main() -> ExitCode {
         },
         Command::Cwmp(options) => run_role(Role::Cwmp, &options),
         Command::Provisioning(options) => run_role(Role::Provisioning, &options),
-        Command::Ingest(options) => run_role(Role::Ingest, &options),
+        Command::Ingest(options) if options.rebuild => run_with(&options.role, roles::rebuild),
+        Command::Ingest(options) => run_role(Role::Ingest, &options.role),
         Command::Connreq(options) => run_role(Role::Connreq, &options),
         Command::Files(options) => run_role(Role::Files, &options),
         Command::Api(options) => run_role(Role::Api, &options),
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
 
 fn run_role(role: Role, options: &RoleOptions) -> ExitCode {
     match options.settings() {
-        Ok(settings) => exit_code(roles::run(role, settings)),
+        Ok(settings) => exit_code(run(settings)),
         Err(error) => refuse(&format!("{error:#}")),
     }
 }
@@ -68,6 +69,10 @@ fn run_role(role: Role, options: &RoleOptions) -> ExitCode {
 fn exit_code(result: Result<(), roles::Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
+    run_with(options, |settings| roles::run(role, settings))
+}
+
+fn run_with(options: &RoleOptions, run: impl FnOnce(settings::Settings) -> Result<(), roles::Failure>) -> ExitCode {
         Err(roles::Failure::Usage(problem)) => refuse(&problem),
         Err(roles::Failure::Failed(error)) => finish(Err(error)),
     }

@@ -1,4 +1,5 @@
-//! `lastmile ingest`: from event records to what people look up, and from the outbox to Kafka. Several processes share the log as a consumer group.
+//! `lastmile ingest`: from event records to what people look up, and from the outbox to Kafka. Several processes share the
+//! log as a consumer group.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use crate::config::cluster::{self, Kafka};
 use crate::settings::Settings;
 
 /// The consumer group, behind the topic prefix.
-const GROUP: &str = "lastmile-ingest";
+pub(super) const GROUP: &str = "lastmile-ingest";
 
 /// What it is told.
 #[derive(Debug)]

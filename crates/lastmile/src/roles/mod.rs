@@ -24,6 +24,8 @@ mod outbox;
 #[cfg(feature = "distributed")]
 mod provisioning;
 #[cfg(feature = "distributed")]
+mod rebuild;
+#[cfg(feature = "distributed")]
 mod running;
 
 use crate::settings::Settings;
@@ -61,6 +63,12 @@ pub(crate) fn run(role: Role, settings: Settings) -> Result<(), Failure> {
         Role::Api => begin(settings, api::Config::read, api::serve),
         Role::Migrate => begin(settings, migrate::Config::read, migrate::serve),
     }
+}
+
+/// Makes anew what ingest wrote, and ends.
+#[cfg(feature = "distributed")]
+pub(crate) fn rebuild(settings: Settings) -> Result<(), Failure> {
+    begin(settings, rebuild::Config::read, rebuild::run)
 }
 
 #[cfg(feature = "distributed")]
@@ -104,6 +112,12 @@ pub(crate) fn check(role: Role, settings: Settings) -> Result<(), Failure> {
 #[cfg(not(feature = "distributed"))]
 pub(crate) fn check(role: Role, settings: Settings) -> Result<(), Failure> {
     run(role, settings)
+}
+
+/// This build cannot either.
+#[cfg(not(feature = "distributed"))]
+pub(crate) fn rebuild(settings: Settings) -> Result<(), Failure> {
+    run(Role::Ingest, settings)
 }
 
 /// This build has no adapters for Kafka, CQL and Redis.
