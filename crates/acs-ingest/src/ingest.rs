@@ -6,15 +6,17 @@ use std::time::Duration;
 use acs_events::{
     AppendError, CommitError, Cursor, Delivery, EventConsumer, EventSink, LoggedEvent, Partition, Positions, ReadError,
 };
-use acs_proto::{ErrorClass, Provisioning, ServiceError};
-use acs_store::Store;
+use acs_proto::{EndRequest, ErrorClass, Provisioning, ServiceError};
+use acs_store::{SessionCache, Store};
 use acs_types::{DeviceId, EmitterId, EventBody, EventRecord};
 use fail::fail_point;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::{Devices, Seen, change_record, changes, hash_of};
+use crate::front_ends::{FrontEnds, Group, SILENT, SILENT_UNSURE, cursor_name, sign};
 use crate::metrics::Metrics;
 use crate::open_sessions::OpenSessions;
 use crate::project::project_news;
@@ -27,6 +29,8 @@ const BATCH: usize = 500;
 const GATHER: Duration = Duration::from_millis(25);
 /// Devices that provisioning is told of at once.
 const OBSERVE_AT_ONCE: usize = 16;
+/// Lost sessions that the session cache is asked about, or told of, at once.
+const ASKED_AT_ONCE: usize = 16;
 /// The shortest and the longest wait after an error.
 const RETRY_WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// How long one look at the log waits for records.
@@ -94,6 +98,8 @@ pub struct Ingest {
     config: Config,
     metrics: Metrics,
     emitted: AtomicU64,
+    sessions: Option<Arc<dyn SessionCache>>,
+    group: Option<Arc<dyn Group>>,
 }
 
 /// Where records come from, and what is kept in memory of them; all of it can be made again.
@@ -114,6 +120,7 @@ struct Run {
     caught_up: bool,
     devices: Devices,
     open: OpenSessions,
+    front_ends: FrontEnds,
 }
 
 /// What a step did.
@@ -134,7 +141,22 @@ impl Ingest {
         metrics: Metrics,
     ) -> Self {
         let work = Mutex::new(Work { consumer, run: Run::new() });
-        Self { work, sink, store, provisioning, config, metrics, emitted: AtomicU64::new(0) }
+        let emitted = AtomicU64::new(0);
+        Self { work, sink, store, provisioning, config, metrics, emitted, sessions: None, group: None }
+    }
+
+    /// The session cache: it tells who goes on with the sessions of a front-end that died, and is told of lost ones, so that it
+    /// offers them to nobody and does not keep their devices from being woken.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Arc<dyn SessionCache>) -> Self {
+        Self { sessions: Some(sessions), ..self }
+    }
+
+    /// The log beyond its own share: with it, front-ends whose records stop are known to be dead, and their sessions are closed
+    /// within about two minutes.
+    #[must_use]
+    pub fn with_group(self, group: Arc<dyn Group>) -> Self {
+        Self { group: Some(group), ..self }
     }
 
     /// Follows the log until `shutdown`. Errors are logged and waited out.
@@ -232,7 +254,72 @@ impl Ingest {
             self.close(run, lost).await?;
         }
         run.caught_up = true;
-        Ok(())
+        self.look_at_front_ends(run).await
+    }
+
+    /// The sessions of front-ends of which the log has had nothing for a time are lost, unless another one goes on with them. Done
+    /// at the end of the log, like the above.
+    async fn look_at_front_ends(&self, run: &mut Run) -> Result<(), IngestError> {
+        let (Some(group), now) = (&self.group, Instant::now()) else { return Ok(()) };
+        if !run.front_ends.is_due(now) {
+            return Ok(());
+        }
+        run.front_ends.watch(&run.open.front_ends());
+        let watched = run.front_ends.watched();
+        if watched.is_empty() {
+            run.front_ends.looked_away(now);
+            return Ok(());
+        }
+        let (done, ends) = match tokio::try_join!(group.done(), group.ends()) {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!(%error, "which front-ends live is not known now");
+                run.front_ends.looked_away(now);
+                return Ok(());
+            }
+        };
+        let mut said = Vec::new();
+        for front_end in watched {
+            let cursor = self.store.cursor(&cursor_name(&front_end)).await?;
+            said.push((front_end, cursor));
+        }
+        run.front_ends.look(now, &done, ends, said);
+        let silent = run.front_ends.silent(SILENT);
+        if silent.is_empty() {
+            return Ok(());
+        }
+        let lost = run.open.lost(|front_end| silent.contains(front_end), self.config.lost_after);
+        let surely = run.front_ends.silent(SILENT_UNSURE);
+        let lost = self.left_by_all(run, lost, &surely).await;
+        self.close(run, lost).await
+    }
+
+    /// Without the sessions that another front-end took over, or may have. `surely`: whose sessions are lost where nothing else
+    /// is known.
+    async fn left_by_all(
+        &self,
+        run: &mut Run,
+        lost: Vec<EventRecord>,
+        surely: &BTreeSet<EmitterId>,
+    ) -> Vec<EventRecord> {
+        let whereabouts = async |record: EventRecord| {
+            let cached = match (&self.sessions, record.session) {
+                (Some(cache), Some(session)) => cache.session(&session).await.ok().flatten(),
+                _ => None,
+            };
+            (record, cached.map(|cached| cached.front_end))
+        };
+        let asked: Vec<_> = stream::iter(lost).map(whereabouts).buffered(ASKED_AT_ONCE).collect().await;
+        let mut left = Vec::new();
+        for (record, serves_now) in asked {
+            let EventBody::SessionEnded(ended) = &record.body else { continue };
+            match serves_now {
+                Some(front_end) if front_end != ended.front_end => run.open.moved(&ended.at.session, front_end),
+                None if !surely.contains(&ended.front_end) => {}
+                Some(_) | None => left.push(record),
+            }
+        }
+        left
     }
 
     /// One batch; how many records it had.
@@ -269,7 +356,10 @@ impl Ingest {
             return Ok(());
         }
         self.apply_or_skip(run, events).await?;
-        events.iter().for_each(|event| run.open.follow(event));
+        for event in events {
+            run.open.follow(event);
+            run.front_ends.hear(&event.record.emitter);
+        }
         let lost = run.open.lost(|_| false, self.config.lost_after);
         self.close(run, lost).await
     }
@@ -343,6 +433,9 @@ impl Ingest {
             }
             writes.add(patch);
         }
+        for (name, number) in events.iter().filter_map(|event| sign(&event.record)) {
+            self.store.put_cursor(&name, number).await?;
+        }
         if !told.is_empty() {
             self.sink.append(told).await?;
         }
@@ -389,16 +482,39 @@ impl Ingest {
             record.emitter_seq = self.emitted.fetch_add(1, Ordering::Relaxed) + 1;
         }
         self.metrics.lost_sessions.inc_by(lost.len() as u64);
-        let sessions: Vec<_> = lost.iter().filter_map(|record| record.session).collect();
+        let closed: Vec<_> = lost.iter().filter_map(ended_of).collect();
         self.sink.append(lost).await?;
-        run.open.forget(&sessions);
+        run.open.forget(&closed.iter().map(|closed| closed.session.session).collect::<Vec<_>>());
+        stream::iter(closed).for_each_concurrent(ASKED_AT_ONCE, |closed| self.end_in_cache(closed)).await;
         Ok(())
+    }
+
+    /// The session cache forgets a lost session. If work waits for its device, provisioning sees to it, as at every end. What
+    /// fails is left to the cache, which forgets by itself, and to timers.
+    async fn end_in_cache(&self, closed: EndRequest) {
+        let Some(cache) = &self.sessions else { return };
+        let (device, session) = (&closed.session.device, &closed.session.session);
+        let failed = match cache.end(device, session).await {
+            Ok(true) => self.provisioning.end(closed.clone()).await.err().map(|error| error.to_string()),
+            Ok(false) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = failed {
+            tracing::debug!(error, %device, "the end of a lost session was not told to all");
+        }
     }
 
     fn tell(&self, cause: &EventRecord, change: acs_types::DeviceChange) -> EventRecord {
         let seq = self.emitted.fetch_add(1, Ordering::Relaxed) + 1;
         change_record(cause, change, &self.config.emitter, seq)
     }
+}
+
+/// The end that a record of a lost session tells.
+fn ended_of(record: &EventRecord) -> Option<EndRequest> {
+    let EventBody::SessionEnded(ended) = &record.body else { return None };
+    let (session, at, outcome) = (ended.at.clone(), ended.ended_at, ended.outcome);
+    Some(EndRequest { session, at, outcome, answers: Vec::new() })
 }
 
 impl Run {
@@ -411,6 +527,7 @@ impl Run {
             caught_up: false,
             devices: Devices::new(),
             open: OpenSessions::new(),
+            front_ends: FrontEnds::default(),
         }
     }
 

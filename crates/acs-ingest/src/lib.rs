@@ -2,7 +2,7 @@
 //!
 //! Takes records from a consumer of the log ([`LogConsumer`] with its cursor in the store, or a member of a Kafka group),
 //! projects each ([`project`], pure), writes a batch in few calls, tells provisioning of what obliges it, then commits.
-//! Closes sessions whose front-end died as `lost` (P9).
+//! Closes sessions whose front-end died as `lost` (P9), and tells the session cache.
 //!
 //! Invariants:
 //! - The commit comes last: after a crash a batch is done again, and doing it again changes nothing.
@@ -20,6 +20,7 @@
 
 mod changes;
 mod consumer;
+mod front_ends;
 mod ingest;
 mod metrics;
 mod open_sessions;
@@ -30,6 +31,7 @@ mod relay;
 mod writes;
 
 pub use consumer::LogConsumer;
+pub use front_ends::Group;
 pub use ingest::{Config, Ingest, IngestError};
 pub use metrics::Metrics;
 pub use project::{Patch, project};

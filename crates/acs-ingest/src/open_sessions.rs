@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use acs_events::{Cursor, LogPosition, LoggedEvent, Partition, Positions};
@@ -98,6 +98,24 @@ impl OpenSessions {
     pub(crate) fn lost(&self, is_lost: impl Fn(&EmitterId) -> bool, age: Duration) -> Vec<EventRecord> {
         let lost = |open: &&Open| is_lost(&open.last_emitter) || self.now.since(open.last_at) > age;
         self.sessions.values().filter(lost).filter_map(lost_record).collect()
+    }
+
+    /// Who emitted the last record of each.
+    pub(crate) fn front_ends(&self) -> BTreeSet<EmitterId> {
+        let mut front_ends = BTreeSet::new();
+        for open in self.sessions.values() {
+            if !front_ends.contains(&open.last_emitter) {
+                front_ends.insert(open.last_emitter.clone());
+            }
+        }
+        front_ends
+    }
+
+    /// Another front-end serves the session now, although it has emitted nothing yet.
+    pub(crate) fn moved(&mut self, session: &SessionId, front_end: EmitterId) {
+        if let Some(open) = self.sessions.get_mut(session) {
+            open.last_emitter = front_end;
+        }
     }
 
     /// These are closed.

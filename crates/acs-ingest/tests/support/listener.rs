@@ -7,13 +7,15 @@ use acs_proto::{
     BeginReply, BeginRequest, CancelReply, EndReply, EndRequest, EnqueueReply, EnqueueRequest, ErrorClass, NextReply,
     NextRequest, Provisioning, ServiceError, TaskStream, VerifierReply, VerifierRequest, WakeOutcome,
 };
-use acs_types::{DeviceId, EventId, EventRecord, Task, TaskId};
+use acs_types::{DeviceId, EventId, EventRecord, SessionId, Task, TaskId};
 use async_trait::async_trait;
 
 /// Keeps what it is told; refuses for ever what `poison` says, is away while `away`.
 #[derive(Default)]
 pub struct Listener {
     pub observed: Mutex<Vec<EventId>>,
+    /// Sessions of which it was told the end.
+    pub ended: Mutex<Vec<SessionId>>,
     pub poison: Mutex<Option<EventId>>,
     pub away: Mutex<bool>,
     /// What one record takes, and what a call may take.
@@ -38,8 +40,9 @@ impl Provisioning for Listener {
         no()
     }
 
-    async fn end(&self, _: EndRequest) -> Result<EndReply, ServiceError> {
-        no()
+    async fn end(&self, request: EndRequest) -> Result<EndReply, ServiceError> {
+        self.ended.lock().unwrap().push(request.session.session);
+        Ok(EndReply { wakes: true })
     }
 
     async fn append(&self, _: Vec<EventRecord>) -> Result<(), ServiceError> {
