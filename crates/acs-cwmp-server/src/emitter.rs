@@ -26,7 +26,7 @@ pub struct ReceiptLimits {
     pub kept: usize,
     /// And over this many bytes of them, roughly counted: Informs may be large (P19).
     pub kept_bytes: usize,
-    /// How often control totals are emitted (P10).
+    /// How often control totals are emitted (P10). Ingest knows a dead front-end by four that did not come (P9).
     pub totals: Duration,
 }
 
@@ -37,7 +37,7 @@ impl Default for ReceiptLimits {
             outbox: Duration::from_secs(3),
             kept: 10_000,
             kept_bytes: 64 << 20,
-            totals: Duration::from_secs(60),
+            totals: Duration::from_secs(20),
         }
     }
 }
@@ -166,10 +166,11 @@ impl Emitter {
     }
 
     /// Accounts for the numbers up to the first one of which it is not known whether its record is durable, if there are any
-    /// new ones (P10). Called from time to time, and last of all.
-    pub(crate) async fn emit_totals(&self, at: Timestamp, tenant: &Tenant) {
+    /// new ones (P10); with `alive` also of the last totals alone: ingest takes a front-end with open sessions that says nothing
+    /// for dead (P9). Called from time to time, and last of all.
+    pub(crate) async fn emit_totals(&self, at: Timestamp, tenant: &Tenant, alive: bool) {
         let _one = self.totalling.lock().await;
-        let Some((number, totals)) = self.state().numbers.begin_totals() else { return };
+        let Some((number, totals)) = self.state().numbers.begin_totals(alive) else { return };
         let flushed = tokio::time::timeout(self.limits.log, self.log.flush()).await;
         if !matches!(flushed, Ok(Ok(()))) {
             self.state().numbers.give_back(number);

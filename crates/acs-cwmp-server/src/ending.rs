@@ -42,7 +42,7 @@ impl FrontEnd {
 
     /// Control totals (P10).
     async fn account_for_records(&self) {
-        self.emitter.emit_totals(self.now(), &self.config.tenant).await;
+        self.emitter.emit_totals(self.now(), &self.config.tenant, self.sessions.len() > 0).await;
     }
 
     /// Does `work` every `interval`, as long as the front-end is there.

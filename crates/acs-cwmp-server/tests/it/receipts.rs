@@ -260,7 +260,7 @@ fn numbered(world: &World) -> (Vec<u64>, Vec<acs_types::ControlTotals>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn control_totals_account_for_every_record_once_a_minute_p10() {
+async fn control_totals_account_for_every_record_every_20_s_p10() {
     let world = World::open();
     world.front_end.look_after_sessions();
     let session = async |n: u32| {
@@ -273,7 +273,7 @@ async fn control_totals_account_for_every_record_once_a_minute_p10() {
     };
     session(0).await;
     session(0).await;
-    tokio::time::sleep(Duration::from_secs(61)).await;
+    tokio::time::sleep(Duration::from_secs(21)).await;
     let (numbers, totals) = numbered(&world);
     assert_eq!(numbers, [1, 2, 3, 4, 5]);
     assert_eq!(totals, [acs_types::ControlTotals { first: 1, last: 4, count: 4 }], "P10: two Informs, two ends");
@@ -284,6 +284,33 @@ async fn control_totals_account_for_every_record_once_a_minute_p10() {
     let (numbers, totals) = numbered(&world);
     assert_eq!(numbers, (1..=8).collect::<Vec<_>>());
     assert_eq!(totals[1], acs_types::ControlTotals { first: 5, last: 7, count: 3 }, "P10");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_front_end_with_an_open_session_says_every_20_s_that_it_lives_p9() {
+    let minutes = Duration::from_secs(300);
+    let world = World::with(CpeAuthScheme::Open, |config| config.session.idle_timeout = minutes);
+    world.front_end.look_after_sessions();
+    let mut cpe = world.connect();
+    cpe.inform(&["1 BOOT"]).await;
+    cpe.expect_inform_response();
+    tokio::time::sleep(Duration::from_secs(290)).await;
+    let (numbers, totals) = numbered(&world);
+    assert_eq!(
+        (world.front_end.live_sessions(), numbers),
+        (1, (1..=15).collect()),
+        "nothing but the Inform and totals"
+    );
+    let expected = (1..=14).map(|n| acs_types::ControlTotals { first: n, last: n, count: 1 });
+    assert_eq!(totals, expected.collect::<Vec<_>>(), "P10: also of the last totals alone");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let last = numbered(&world).1.len();
+    tokio::time::sleep(minutes).await;
+    assert_eq!(
+        (world.front_end.live_sessions(), numbered(&world).1.len()),
+        (0, last),
+        "nothing is open, nothing is said"
+    );
 }
 
 #[tokio::test(start_paused = true)]

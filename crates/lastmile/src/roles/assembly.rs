@@ -93,10 +93,10 @@ impl Process {
         store: Arc<dyn Store>,
         provisioning: Arc<dyn Provisioning>,
         alive: Option<Vec<EmitterId>>,
-    ) -> Arc<Ingest> {
+    ) -> Ingest {
         let mut config = acs_ingest::Config::new(self.emitter("ingest"));
         config.alive = alive;
-        Arc::new(Ingest::new(consumer, sink, store, provisioning, config, metrics))
+        Ingest::new(consumer, sink, store, provisioning, config, metrics)
     }
 
     pub(crate) async fn file_server(

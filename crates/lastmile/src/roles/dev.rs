@@ -161,8 +161,9 @@ impl Parts {
         let consumer = Box::new(LogConsumer::new(log.clone(), stored.clone()));
         // The one front-end that lives is in this process: sessions of an earlier one are lost.
         let alive = Some(vec![process.emitter("cwmp")]);
-        let ingest =
-            process.ingest(process.ingest_metrics(), consumer, log.clone(), stored.clone(), service.clone(), alive);
+        let metrics = process.ingest_metrics();
+        let ingest = process.ingest(metrics, consumer, log.clone(), stored.clone(), service.clone(), alive);
+        let ingest = Arc::new(ingest.with_sessions(sessions.clone()));
         let mut api_config = acs_api::Config::new(process.emitter("api"));
         api_config.weak_tokens = true;
         let Process { build, metrics, health, .. } = process;
