@@ -7,6 +7,9 @@ use acs_types::{
 };
 use cwmp_model::{DeviceIdentity, Timestamp};
 
+/// When it begins, in microseconds since 1970 UTC.
+pub(crate) const BEGIN: i64 = 1_700_000_000_000_000;
+
 pub(crate) const FRONT_END: &str = "cwmp-0.1000";
 pub(crate) const SECOND: &str = "cwmp-1.2000";
 pub(crate) const THIRD: &str = "cwmp-2.6000";
@@ -97,24 +100,29 @@ pub(crate) fn id(label: &str) -> EventId {
     EventId::from_bytes(bytes)
 }
 
-/// Device, session (0: outside of one) and (`session_stamp`, `resume`, `seq`).
+/// Device, session (0: outside of one) and (`session_stamp` after [`BEGIN`], `resume`, `seq`).
 type Of = (&'static str, u8, (i64, u32, u32));
 
 fn record(label: &str, emitter: &str, number: u64, of: Option<Of>, body: EventBody) -> EventRecord {
-    let (stamp, resume, seq) = of.map(|(_, _, place)| place).unwrap_or_default();
+    let position = of.map(|(_, _, (stamp, resume, seq))| Position { stamp: stamp_of(stamp), resume, seq });
+    let moment = of.map_or(number as i64, |(_, _, (stamp, ..))| stamp);
     EventRecord {
         event_id: id(label),
         device: of.map(|(device, ..)| device.parse().unwrap()),
         tenant: Tenant::default(),
         subscriber_id: String::new(),
         session: of.filter(|of| of.1 != 0).map(|of| session(of.1)),
-        position: Position { stamp: SessionStamp::from_micros(stamp), resume, seq },
-        occurred_at: Timestamp::from_micros(1_700_000_000_000_000 + stamp),
+        position: position.unwrap_or_default(),
+        occurred_at: Timestamp::from_micros(BEGIN + moment),
         emitter: emitter.parse().unwrap(),
         emitter_seq: number,
         late: false,
         body,
     }
+}
+
+fn stamp_of(after_begin: i64) -> SessionStamp {
+    SessionStamp::from_micros(BEGIN + after_begin)
 }
 
 fn session(n: u8) -> SessionId {
@@ -159,18 +167,13 @@ fn transfer(label: &str, emitter: &str, number: u64, of: Of) -> EventRecord {
 /// The end of a session; it has as many records as its own `seq`.
 fn end(label: &str, emitter: &str, number: u64, of: Of, outcome: SessionOutcome, complete: bool) -> EventRecord {
     let (device, n, (stamp, resume, seq)) = of;
-    let at = SessionRef {
-        device: device.parse().unwrap(),
-        session: session(n),
-        stamp: SessionStamp::from_micros(stamp),
-        resume,
-    };
+    let at = SessionRef { device: device.parse().unwrap(), session: session(n), stamp: stamp_of(stamp), resume };
     let body = SessionRecord {
         at,
         tenant: Tenant::default(),
         front_end: emitter.parse().unwrap(),
-        started_at: Timestamp::from_micros(stamp),
-        ended_at: Timestamp::from_micros(stamp + 1),
+        started_at: Timestamp::from_micros(BEGIN + stamp),
+        ended_at: Timestamp::from_micros(BEGIN + stamp + 1),
         outcome,
         detail: String::new(),
         remote: None,

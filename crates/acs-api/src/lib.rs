@@ -31,6 +31,7 @@ mod state;
 
 pub use access::EnsureTokenError;
 pub use config::Config;
+pub use dto::event_document;
 pub use limits::Limits;
 pub use metrics::exposition;
 pub use openapi::openapi_json;

@@ -37,6 +37,20 @@ pub(crate) enum Command {
     Migrate(RoleOptions),
     /// Asks and steers a running server: devices, tasks, sessions, files, events.
     Ctl(Box<ctl::Options>),
+    /// The event log in Kafka: shows it, checks it, and sends parts of it again.
+    #[cfg(feature = "distributed")]
+    Events {
+        #[command(subcommand)]
+        command: crate::events::Command,
+    },
+    /// The event log in Kafka; only in a build with the feature `distributed`.
+    #[cfg(not(feature = "distributed"))]
+    #[command(disable_help_flag = true)]
+    Events {
+        /// What it would be told.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        _rest: Vec<String>,
+    },
     /// The configuration: shows it, or the commented defaults.
     Config {
         #[command(subcommand)]
@@ -70,20 +84,6 @@ impl RoleOptions {
     }
 }
 
-/// What `dev` takes. Everything is also a key of the configuration file; flags win.
-#[derive(Debug, Args)]
-pub(crate) struct DevOptions {
-    #[command(flatten)]
-    pub(crate) sources: Sources,
-    /// Folder that holds everything; made if it is missing.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<String>,
-    /// How many simulated devices to bring along; 0: none.
-    #[arg(long, value_name = "N")]
-    pub(crate) fleet: Option<String>,
-    /// Where CPEs connect (default 127.0.0.1:7547).
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub(crate) cwmp_listen: Option<String>,
 /// What `ingest` takes.
 #[derive(Debug, Args)]
 pub(crate) struct IngestOptions {
@@ -103,6 +103,20 @@ pub(crate) struct IngestOptions {
     pub(crate) rebuild: bool,
 }
 
+/// What `dev` takes. Everything is also a key of the configuration file; flags win.
+#[derive(Debug, Args)]
+pub(crate) struct DevOptions {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// Folder that holds everything; made if it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<String>,
+    /// How many simulated devices to bring along; 0: none.
+    #[arg(long, value_name = "N")]
+    pub(crate) fleet: Option<String>,
+    /// Where CPEs connect (default 127.0.0.1:7547).
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) cwmp_listen: Option<String>,
     /// Where people and programs connect (default 127.0.0.1:7557).
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) api_listen: Option<String>,

@@ -5,6 +5,8 @@
 mod cli;
 mod config;
 mod ctl;
+#[cfg(feature = "distributed")]
+mod events;
 mod failpoints;
 mod keys;
 mod roles;
@@ -45,6 +47,13 @@ fn main() -> ExitCode {
         Command::Api(options) => run_role(Role::Api, &options),
         Command::Migrate(options) => run_role(Role::Migrate, &options),
         Command::Ctl(options) => ctl::run(*options),
+        #[cfg(feature = "distributed")]
+        Command::Events { command } => events::run(command),
+        #[cfg(not(feature = "distributed"))]
+        Command::Events { .. } => refuse(
+            "this build cannot read Kafka: it needs the feature `distributed`; what a server has, `lastmile dev` too, \
+             `lastmile ctl events` shows",
+        ),
         Command::Config { command: ConfigCommand::Default } => {
             print!("{}", settings::DEFAULTS);
             ExitCode::SUCCESS
@@ -60,6 +69,10 @@ fn main() -> ExitCode {
 }
 
 fn run_role(role: Role, options: &RoleOptions) -> ExitCode {
+    run_with(options, |settings| roles::run(role, settings))
+}
+
+fn run_with(options: &RoleOptions, run: impl FnOnce(settings::Settings) -> Result<(), roles::Failure>) -> ExitCode {
     match options.settings() {
         Ok(settings) => exit_code(run(settings)),
         Err(error) => refuse(&format!("{error:#}")),
@@ -69,10 +82,6 @@ fn run_role(role: Role, options: &RoleOptions) -> ExitCode {
 fn exit_code(result: Result<(), roles::Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-    run_with(options, |settings| roles::run(role, settings))
-}
-
-fn run_with(options: &RoleOptions, run: impl FnOnce(settings::Settings) -> Result<(), roles::Failure>) -> ExitCode {
         Err(roles::Failure::Usage(problem)) => refuse(&problem),
         Err(roles::Failure::Failed(error)) => finish(Err(error)),
     }

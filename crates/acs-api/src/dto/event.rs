@@ -38,6 +38,11 @@ pub(crate) struct EventDto {
     data: EventDataDto,
 }
 
+/// A record of the event log as the API shows it.
+pub fn event_document(event: LoggedEvent) -> serde_json::Value {
+    serde_json::to_value(EventDto::from(event)).expect("its keys are texts and its numbers are whole")
+}
+
 impl From<LoggedEvent> for EventDto {
     fn from(event: LoggedEvent) -> Self {
         let record = event.record;

@@ -22,6 +22,7 @@ pub(crate) use audit::AuditRecordDto;
 pub(crate) use catalogue::{CatalogueNameDto, CompletionDto};
 pub(crate) use device::{DeviceDetailDto, DeviceDto, DevicePatchDto, RefusedInformDto, WakeDto};
 pub(crate) use event::EventDto;
+pub use event::event_document;
 pub(crate) use fault::{FaultDto, TaskFaultDto};
 pub(crate) use file::FileDto;
 pub(crate) use health::{HealthDto, VersionDto};

@@ -8,7 +8,7 @@ use jiff::{Span, SpanRelativeTo, Unit};
 const DAYS_MAX: u64 = 3650;
 
 /// `90` (seconds), `90s`, `15m`, `2h`, `7d`, `1h 30m`.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let seconds = match text.parse::<u64>() {
         Ok(seconds) => seconds,
         Err(_) => of_span(text).ok_or("write a time such as 90, 15m, 2h or 7d")?,

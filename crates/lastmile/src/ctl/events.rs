@@ -51,7 +51,7 @@ pub(super) struct WatchArgs {
 }
 
 /// A type by its whole name or what makes it different.
-fn event_type(name: &str) -> Result<EventType, String> {
+pub(crate) fn event_type(name: &str) -> Result<EventType, String> {
     let known = |kind: &EventType| kind.as_str() == name || short(kind.as_str()) == name;
     EventType::ALL.into_iter().find(known).ok_or_else(|| {
         let names = EventType::ALL.map(|kind| short(kind.as_str()));
@@ -242,7 +242,7 @@ async fn read_once(
 }
 
 /// An event on one line: when, which, whose, and what happened.
-fn line(event: &Value) -> String {
+pub(crate) fn line(event: &Value) -> String {
     let data = &event["data"];
     let name = event["type"].as_str().unwrap_or_default();
     let told = match EventType::parse(name) {

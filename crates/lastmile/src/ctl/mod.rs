@@ -15,7 +15,7 @@
 mod access;
 mod client;
 mod devices;
-mod duration;
+pub(crate) mod duration;
 mod endpoints;
 mod events;
 mod exit;
@@ -38,7 +38,11 @@ use serde_json::{Value, json};
 
 use client::{Client, Connection, ListOptions};
 pub(crate) use endpoints::Endpoints;
+#[cfg(feature = "distributed")]
+pub(crate) use events::{event_type, line as event_line};
 use exit::Failure;
+#[cfg(feature = "distributed")]
+pub(crate) use output::Format as OutputFormat;
 use output::{Format, Output};
 
 /// What `lastmile ctl` takes.

@@ -13,7 +13,7 @@ use super::exit::Failure;
 
 /// What results look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// Tables and sentences, for people.
     #[default]
     Table,

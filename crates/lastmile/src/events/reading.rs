@@ -1,0 +1,110 @@
+//! The log from one place to another.
+
+use std::time::{Duration, Instant};
+
+use acs_events::{EventLog, EventTail, LoggedEvent, Positions, ReadError, Topic};
+use acs_events_kafka::KafkaLog;
+use anyhow::bail;
+
+/// How long Kafka may be away.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The pause after a failed look.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Records asked for at a time.
+const PAGE: usize = 1000;
+/// How often a start is looked for that retention has not taken in the meantime.
+const STARTS_MAX: usize = 3;
+
+/// Reads what is in the log when it is opened, and no more.
+pub(super) struct Reading {
+    tail: Box<dyn EventTail>,
+    from: Positions,
+    ends: Positions,
+    /// Places that were not given yet.
+    left: u64,
+    alive: Instant,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    pub(super) events: Vec<LoggedEvent>,
+    /// A message that is no event, and why.
+    pub(super) unreadable: Option<String>,
+}
+
+/// The end of the log, so that everything a control total accounts for is before it.
+pub(super) async fn ends(log: &KafkaLog) -> Result<Positions, ReadError> {
+    // A total that comes between two partitions asked may account for records behind the end of the first.
+    let first = log.ends().await?;
+    let mut ends = log.ends().await?;
+    for (partition, end) in first.iter().filter(|(partition, _)| partition.topic == Some(Topic::Session)) {
+        ends.set(partition, end);
+    }
+    Ok(ends)
+}
+
+impl Reading {
+    /// Everything that the log keeps.
+    pub(super) async fn all(log: &KafkaLog) -> Result<Self, ReadError> {
+        let ends = ends(log).await?;
+        Self::between(log, &Positions::default(), ends).await
+    }
+
+    /// What comes after `after`, or the oldest that is kept, up to `ends`.
+    pub(super) async fn between(log: &KafkaLog, after: &Positions, ends: Positions) -> Result<Self, ReadError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let starts = log.starts().await?;
+            let from: Positions = ends
+                .iter()
+                .map(|(partition, _)| (partition, after.get(partition).max(starts.get(partition))))
+                .collect();
+            match log.tail(&from).await {
+                Err(ReadError::Gone { .. }) if tries < STARTS_MAX => {}
+                tail => {
+                    let left = ends.iter().map(|(partition, end)| end.saturating_sub(from.get(partition))).sum();
+                    return Ok(Self { tail: tail?, from, ends, left, alive: Instant::now() });
+                }
+            }
+        }
+    }
+
+    /// After which places it began.
+    pub(super) fn from(&self) -> &Positions {
+        &self.from
+    }
+
+    /// What comes next; `None`: all was given.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Option<Page>> {
+        while self.left > 0 {
+            let page = match self.tail.next(PAGE, Duration::from_secs(1)).await {
+                Ok(events) => {
+                    let ends = &self.ends;
+                    let events = events.into_iter().filter(|event| event.position <= ends.get(event.partition));
+                    Page { events: events.collect(), unreadable: None }
+                }
+                Err(ReadError::Corrupt(why)) => Page { events: Vec::new(), unreadable: Some(why) },
+                Err(error @ ReadError::Gone { .. }) => bail!(error),
+                Err(ReadError::Unavailable(why)) => {
+                    if self.alive.elapsed() > PATIENCE {
+                        bail!(ReadError::Unavailable(why));
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                    Page::default()
+                }
+            };
+            let found = page.events.len() as u64 + u64::from(page.unreadable.is_some());
+            if found > 0 {
+                self.left = self.left.saturating_sub(found);
+                self.alive = Instant::now();
+                return Ok(Some(page));
+            }
+            if self.alive.elapsed() > PATIENCE {
+                bail!("nothing came from Kafka for {PATIENCE:?}; {} records are not read yet", self.left);
+            }
+        }
+        Ok(None)
+    }
+}
