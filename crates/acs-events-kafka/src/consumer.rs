@@ -82,7 +82,7 @@ impl KafkaConsumer {
                 && self.is_next(partition, position)
             {
                 match message::read(&self.config, &message) {
-                    Ok(event) => events.push(event),
+                    Ok(event) => events.extend(event),
                     Err(error) => {
                         self.give(&mut events);
                         self.ready.push_back(Err(error));

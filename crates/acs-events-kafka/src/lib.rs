@@ -47,3 +47,7 @@ fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
         }
     }
 }
+
+/// The driver: only for tests that play other programs, which put foreign messages into topics or take some out.
+#[doc(hidden)]
+pub use rdkafka;

@@ -107,15 +107,30 @@ struct KafkaTail {
     /// Emptied only when it goes.
     consumer: Option<StreamConsumer<Quiet>>,
     read: Positions,
-    /// What stands behind the records given last.
-    failed: Option<ReadError>,
+    /// What stands behind the records given last, and where.
+    failed: Option<Failed>,
+}
+
+/// A message that cannot be read.
+struct Failed {
+    partition: Partition,
+    position: LogPosition,
+    error: ReadError,
+}
+
+impl Failed {
+    /// Said once, and passed.
+    fn pass(self, read: &mut Positions) -> ReadError {
+        read.set(self.partition, self.position);
+        self.error
+    }
 }
 
 #[async_trait]
 impl EventTail for KafkaTail {
     async fn next(&mut self, limit: usize, wait: Duration) -> Result<Vec<LoggedEvent>, ReadError> {
         if let Some(failed) = self.failed.take() {
-            return Err(failed);
+            return Err(failed.pass(&mut self.read));
         }
         let deadline = Instant::now() + wait;
         let mut transient = None;
@@ -134,13 +149,17 @@ impl EventTail for KafkaTail {
                         return Ok(events);
                     }
                     if let Some(failed) = failed.take() {
-                        return Err(failed);
+                        return Err(failed.pass(read));
                     }
                 }
                 Err(error) if is_out_of_range(&error) => return Err(log.gone(read).await?),
                 Err(error) => transient = Some(ReadError::Unavailable(error.to_string())),
             }
         }
+    }
+
+    fn at(&self) -> &Positions {
+        &self.read
     }
 }
 
@@ -174,7 +193,7 @@ fn gather(
     first: BorrowedMessage<'_>,
     limit: usize,
     read: &mut Positions,
-    failed: &mut Option<ReadError>,
+    failed: &mut Option<Failed>,
 ) -> Vec<LoggedEvent> {
     let mut events = Vec::new();
     let mut message = first;
@@ -182,14 +201,14 @@ fn gather(
         if let Some((partition, position)) = message::place(config, &message)
             && position > read.get(partition)
         {
-            read.set(partition, position);
             match message::read(config, &message) {
-                Ok(event) => events.push(event),
+                Ok(event) => events.extend(event),
                 Err(error) => {
-                    *failed = Some(error);
+                    *failed = Some(Failed { partition, position, error });
                     return events;
                 }
             }
+            read.set(partition, position);
         }
         if events.len() >= limit {
             return events;

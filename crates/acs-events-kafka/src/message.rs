@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use acs_events::{AppendError, LoggedEvent, Partition, ReadError, Topic};
 use acs_proto::records::{Record, Unsealed};
-use acs_types::EventRecord;
+use acs_types::{EventRecord, EventType};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
@@ -17,6 +17,8 @@ pub const RECORD_MAX: usize = 512 << 10;
 /// The schema of the payload, in both forms.
 pub const SCHEMA: &str = "urn:lastmile:schema:lastmile.v1.EventRecord";
 
+const ID: &str = "ce_id";
+const TYPE: &str = "ce_type";
 const CONTENT_TYPE: &str = "content-type";
 const PROTOBUF: &str = "application/protobuf";
 const JSON: &str = "application/json";
@@ -58,8 +60,8 @@ fn headers(record: &EventRecord, content_type: &str) -> OwnedHeaders {
     let device = record.device.as_ref().map(ToString::to_string);
     let headers = [
         ("ce_specversion", Some("1.0")),
-        ("ce_id", Some(&*id)),
-        ("ce_type", Some(record.event_type().as_str())),
+        (ID, Some(&*id)),
+        (TYPE, Some(record.event_type().as_str())),
         ("ce_source", Some(&*source)),
         ("ce_subject", device.as_deref()),
         ("ce_time", Some(&*time)),
@@ -70,21 +72,36 @@ fn headers(record: &EventRecord, content_type: &str) -> OwnedHeaders {
     sent.fold(OwnedHeaders::new_with_capacity(8), OwnedHeaders::insert)
 }
 
-/// What was read.
-pub(crate) fn read(config: &KafkaConfig, message: &BorrowedMessage<'_>) -> Result<LoggedEvent, ReadError> {
+/// What was read; `None`: a type that is newer than this version, which readers skip.
+pub(crate) fn read(config: &KafkaConfig, message: &BorrowedMessage<'_>) -> Result<Option<LoggedEvent>, ReadError> {
     let (partition, position) = place(config, message)
         .ok_or_else(|| ReadError::Corrupt(format!("{} is none of the event topics", message.topic())))?;
     let corrupt = |why: String| ReadError::Corrupt(format!("{partition} position {position}: {why}"));
-    let payload = message.payload().ok_or_else(|| corrupt("it has no payload".into()))?;
-    let is_json = message.headers().is_some_and(|headers| {
-        headers.iter().any(|header| header.key == CONTENT_TYPE && header.value == Some(JSON.as_bytes()))
-    });
-    let record = if is_json {
-        from_json(payload).and_then(|bytes| EventRecord::from_bytes(&bytes, &Unsealed).map_err(|e| e.to_string()))
-    } else {
-        EventRecord::from_bytes(payload, &Unsealed).map_err(|e| e.to_string())
+    match header(message, TYPE) {
+        None => return Err(corrupt("it is no event of Lastmile: it has no ce_type".into())),
+        Some(name) if !std::str::from_utf8(name).is_ok_and(|name| EventType::parse(name).is_some()) => return Ok(None),
+        Some(_) => {}
+    }
+    let record = record_of(message).map_err(corrupt)?;
+    Ok(Some(LoggedEvent { partition, position, record }))
+}
+
+fn record_of(message: &BorrowedMessage<'_>) -> Result<EventRecord, String> {
+    let payload = message.payload().ok_or("it has no payload")?;
+    let from_protobuf = |bytes: &[u8]| EventRecord::from_bytes(bytes, &Unsealed).map_err(|e| e.to_string());
+    let record = match header(message, CONTENT_TYPE) {
+        Some(name) if name == JSON.as_bytes() => from_protobuf(&from_json(payload)?)?,
+        Some(name) if name == PROTOBUF.as_bytes() => from_protobuf(payload)?,
+        _ => return Err(format!("its content-type is neither {PROTOBUF} nor {JSON}")),
     };
-    Ok(LoggedEvent { partition, position, record: record.map_err(corrupt)? })
+    if header(message, ID) != Some(record.event_id.to_string().as_bytes()) {
+        return Err("its ce_id is not its event_id".into());
+    }
+    Ok(record)
+}
+
+fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a [u8]> {
+    message.headers()?.iter().find(|header| header.key == name)?.value
 }
 
 /// Where a message stands: the offset counts from 0, a position from 1.

@@ -18,6 +18,7 @@
 pub mod contract;
 mod log;
 mod memory;
+mod newest;
 mod positions;
 mod sequence;
 mod topic;
@@ -27,6 +28,7 @@ pub use log::{
     LoggedEvent, ReadError,
 };
 pub use memory::MemoryEventLog;
+pub use newest::{Newest, newest};
 pub use positions::{Partition, Positions};
 pub use sequence::SequenceLog;
 pub use topic::Topic;

@@ -55,6 +55,10 @@ pub trait EventTail: Send {
     /// Up to `limit` records, in order within each partition. If there are none yet, waits for some, at most `wait`: empty
     /// then. Only durable records show. Dropping the future loses none.
     async fn next(&mut self, limit: usize, wait: Duration) -> Result<Vec<LoggedEvent>, ReadError>;
+
+    /// How far it came: behind what it gave, and behind what it passed over because it is no record that this version
+    /// knows.
+    fn at(&self) -> &Positions;
 }
 
 /// One of those that share the work on the log: each partition number is read by one of them at a time, with all topics.

@@ -35,25 +35,30 @@ impl<L: SequenceLog> EventLog for L {
         if after < start {
             return Err(ReadError::Gone { partition: Partition::WHOLE, start });
         }
-        Ok(Box::new(SequenceTail { log: self.clone(), after }))
+        Ok(Box::new(SequenceTail { log: self.clone(), at: Positions::from_iter([(Partition::WHOLE, after)]) }))
     }
 }
 
 struct SequenceTail<L> {
     log: L,
-    after: LogPosition,
+    at: Positions,
 }
 
 #[async_trait]
 impl<L: SequenceLog> EventTail for SequenceTail<L> {
     async fn next(&mut self, limit: usize, wait: Duration) -> Result<Vec<LoggedEvent>, ReadError> {
-        let mut events = self.log.read(self.after, limit).await?;
-        if events.is_empty() && tokio::time::timeout(wait, self.log.changed(self.after)).await.is_ok() {
-            events = self.log.read(self.after, limit).await?;
+        let after = self.at.get(Partition::WHOLE);
+        let mut events = self.log.read(after, limit).await?;
+        if events.is_empty() && tokio::time::timeout(wait, self.log.changed(after)).await.is_ok() {
+            events = self.log.read(after, limit).await?;
         }
         if let Some(last) = events.last() {
-            self.after = last.position;
+            self.at.advance(last);
         }
         Ok(events)
+    }
+
+    fn at(&self) -> &Positions {
+        &self.at
     }
 }

@@ -270,8 +270,16 @@ pub(crate) fn line(event: &Value) -> String {
         None => String::new(),
     };
     let late = if event["late"] == Value::Bool(true) { "  (late)" } else { "" };
-    let head = format!("{}  {}", time(event, "occurred_at"), text(event, "position"));
+    let head = format!("{}  {}", time(event, "occurred_at"), place(event));
     format!("{head}  {}  {}  {told}{late}", text(event, "device_id"), short(&super::output::printable(name)))
+}
+
+/// A position says little without its partition.
+fn place(event: &Value) -> String {
+    match event["partition"].as_str() {
+        Some(partition) => format!("{}@{}", super::output::printable(partition), text(event, "position")),
+        None => text(event, "position"),
+    }
 }
 
 fn inform(data: &Value) -> String {

@@ -1,8 +1,9 @@
 //! What the log proves: the rules of `docs/events.md`, as every consumer may apply them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use acs_cwmp_server::CHAIN_UNKNOWN;
 use acs_events::{LoggedEvent, Partition, Positions};
 use acs_proto::records::{Record, Unsealed};
 use acs_types::{
@@ -49,9 +50,31 @@ pub(super) struct Ledger {
     duplicates: u64,
     late: u64,
     conflicting: BTreeSet<String>,
+    skipped: u64,
     unreadable: u64,
     first_unreadable: Option<String>,
     by_type: BTreeMap<&'static str, u64>,
+    devices: HashSet<DeviceId>,
+    occurrences: Occurrences,
+}
+
+/// What happened at CPEs, each once, however often a CPE repeated it.
+#[derive(Debug, Default)]
+struct Occurrences {
+    /// Of `dedup_key`: a hash of each.
+    known: HashSet<u64>,
+    repetitions: u64,
+    chain_unknown: u64,
+}
+
+impl Occurrences {
+    fn add(&mut self, dedup_key: &str) {
+        if dedup_key == CHAIN_UNKNOWN {
+            self.chain_unknown += 1;
+        } else {
+            self.repetitions += u64::from(!self.known.insert(hash(dedup_key.as_bytes())));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -91,9 +114,12 @@ impl Ledger {
             duplicates: 0,
             late: 0,
             conflicting: BTreeSet::new(),
+            skipped: 0,
             unreadable: 0,
             first_unreadable: None,
             by_type: BTreeMap::new(),
+            devices: HashSet::new(),
+            occurrences: Occurrences::default(),
         }
     }
 
@@ -110,7 +136,7 @@ impl Ledger {
         }
         let is_counted = self.window.has(record.occurred_at);
         self.messages += u64::from(is_counted);
-        let content = hash(record);
+        let content = hash(&record.to_bytes(&Unsealed));
         if let Some(known) = self.known.get(&record.event_id) {
             self.duplicates += u64::from(is_counted);
             if *known != content {
@@ -122,8 +148,7 @@ impl Ledger {
         ensure!(self.known.len() < limit, "more than {limit} records; judge less at a time with --from and --to");
         self.known.insert(record.event_id, content);
         if is_counted {
-            self.late += u64::from(record.late);
-            *self.by_type.entry(record.event_type().as_str()).or_default() += 1;
+            self.count(record);
         }
         if let EventBody::ControlTotals(totals) = &record.body {
             let emitter = self.emitters.entry(record.emitter.clone()).or_default();
@@ -131,6 +156,27 @@ impl Ledger {
         }
         self.follow_session(record);
         Ok(())
+    }
+
+    fn count(&mut self, record: &EventRecord) {
+        self.late += u64::from(record.late);
+        *self.by_type.entry(record.event_type().as_str()).or_default() += 1;
+        if let Some(device) = &record.device
+            && !self.devices.contains(device)
+        {
+            self.devices.insert(device.clone());
+        }
+        match &record.body {
+            EventBody::Inform(inform) => inform.events.iter().for_each(|event| self.occurrences.add(&event.dedup_key)),
+            EventBody::Transfer(transfer) => self.occurrences.add(&transfer.dedup_key),
+            _ => {}
+        }
+    }
+
+    /// Takes into account that messages were of types of a newer version.
+    pub(super) fn skip(&mut self, count: u64) {
+        self.skipped += count;
+        self.messages += count;
     }
 
     /// Takes into account that a message was no event.
@@ -176,12 +222,17 @@ impl Ledger {
     pub(super) fn report(self) -> Report {
         let mut report = Report {
             messages: self.messages,
+            skipped: self.skipped,
             unreadable: self.unreadable,
             first_unreadable: self.first_unreadable,
             duplicates: self.duplicates,
             conflicting_copies: self.conflicting.into_iter().collect(),
             records: self.by_type,
             late: self.late,
+            devices: self.devices.len(),
+            occurrences: self.occurrences.known.len(),
+            repetitions: self.occurrences.repetitions,
+            chain_unknown: self.occurrences.chain_unknown,
             sessions: State::ALL.into_iter().map(|state| (state, 0)).collect(),
             incomplete_sessions: Vec::new(),
             emitters: BTreeMap::new(),
@@ -199,9 +250,9 @@ impl Ledger {
     }
 }
 
-fn hash(record: &EventRecord) -> u64 {
+fn hash(content: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    record.to_bytes(&Unsealed).hash(&mut hasher);
+    content.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -209,12 +260,17 @@ fn hash(record: &EventRecord) -> u64 {
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) messages: u64,
+    pub(super) skipped: u64,
     unreadable: u64,
     first_unreadable: Option<String>,
     pub(super) duplicates: u64,
     conflicting_copies: Vec<String>,
     records: BTreeMap<&'static str, u64>,
     pub(super) late: u64,
+    pub(super) devices: usize,
+    pub(super) occurrences: usize,
+    pub(super) repetitions: u64,
+    pub(super) chain_unknown: u64,
     pub(super) sessions: BTreeMap<State, u64>,
     incomplete_sessions: Vec<IncompleteSession>,
     pub(super) emitters: BTreeMap<String, EmitterReport>,

@@ -8,6 +8,7 @@
 
 mod ledger;
 mod numbers;
+mod progress;
 mod reading;
 mod replay;
 mod tail;
@@ -89,12 +90,17 @@ struct Filter {
     /// Only events of this device, by its whole id.
     #[arg(long, value_name = "DEVICE")]
     device: Option<DeviceId>,
+    /// Only events of this subscriber.
+    #[arg(long, value_name = "SUBSCRIBER")]
+    subscriber: Option<String>,
 }
 
 impl Filter {
     fn takes(&self, event: &LoggedEvent) -> bool {
-        (self.types.is_empty() || self.types.contains(&event.record.event_type()))
-            && (self.device.is_none() || self.device == event.record.device)
+        let record = &event.record;
+        (self.types.is_empty() || self.types.contains(&record.event_type()))
+            && (self.device.is_none() || self.device == record.device)
+            && self.subscriber.as_ref().is_none_or(|subscriber| *subscriber == record.subscriber_id)
     }
 }
 

@@ -6,6 +6,8 @@ use acs_events::{EventLog, EventTail, LoggedEvent, Positions, ReadError, Topic};
 use acs_events_kafka::KafkaLog;
 use anyhow::bail;
 
+use super::progress::Progress;
+
 /// How long Kafka may be away.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause after a failed look.
@@ -20,8 +22,7 @@ pub(super) struct Reading {
     tail: Box<dyn EventTail>,
     from: Positions,
     ends: Positions,
-    /// Places that were not given yet.
-    left: u64,
+    progress: Progress,
     alive: Instant,
 }
 
@@ -31,6 +32,8 @@ pub(super) struct Page {
     pub(super) events: Vec<LoggedEvent>,
     /// A message that is no event, and why.
     pub(super) unreadable: Option<String>,
+    /// Messages of types that are newer than this version.
+    pub(super) skipped: u64,
 }
 
 /// The end of the log, so that everything a control total accounts for is before it.
@@ -64,8 +67,8 @@ impl Reading {
             match log.tail(&from).await {
                 Err(ReadError::Gone { .. }) if tries < STARTS_MAX => {}
                 tail => {
-                    let left = ends.iter().map(|(partition, end)| end.saturating_sub(from.get(partition))).sum();
-                    return Ok(Self { tail: tail?, from, ends, left, alive: Instant::now() });
+                    let progress = Progress::new(ends.total().saturating_sub(from.total()));
+                    return Ok(Self { tail: tail?, from, ends, progress, alive: Instant::now() });
                 }
             }
         }
@@ -78,14 +81,15 @@ impl Reading {
 
     /// What comes next; `None`: all was given.
     pub(super) async fn next(&mut self) -> anyhow::Result<Option<Page>> {
-        while self.left > 0 {
-            let page = match self.tail.next(PAGE, Duration::from_secs(1)).await {
+        while !self.tail.at().covers(&self.ends) {
+            let before = self.passed();
+            let mut page = match self.tail.next(PAGE, Duration::from_secs(1)).await {
                 Ok(events) => {
                     let ends = &self.ends;
                     let events = events.into_iter().filter(|event| event.position <= ends.get(event.partition));
-                    Page { events: events.collect(), unreadable: None }
+                    Page { events: events.collect(), ..Page::default() }
                 }
-                Err(ReadError::Corrupt(why)) => Page { events: Vec::new(), unreadable: Some(why) },
+                Err(ReadError::Corrupt(why)) => Page { unreadable: Some(why), ..Page::default() },
                 Err(error @ ReadError::Gone { .. }) => bail!(error),
                 Err(ReadError::Unavailable(why)) => {
                     if self.alive.elapsed() > PATIENCE {
@@ -95,16 +99,24 @@ impl Reading {
                     Page::default()
                 }
             };
-            let found = page.events.len() as u64 + u64::from(page.unreadable.is_some());
-            if found > 0 {
-                self.left = self.left.saturating_sub(found);
+            let passed = self.passed() - before;
+            if passed > 0 {
+                let found = page.events.len() as u64 + u64::from(page.unreadable.is_some());
+                page.skipped = passed.saturating_sub(found);
+                self.progress.advance(passed);
                 self.alive = Instant::now();
                 return Ok(Some(page));
             }
             if self.alive.elapsed() > PATIENCE {
-                bail!("nothing came from Kafka for {PATIENCE:?}; {} records are not read yet", self.left);
+                let left = self.ends.total() - self.passed();
+                bail!("nothing came from Kafka for {PATIENCE:?}; {left} records are not read yet");
             }
         }
         Ok(None)
+    }
+
+    /// Places up to the ends that are behind it.
+    fn passed(&self) -> u64 {
+        self.ends.iter().map(|(partition, end)| self.tail.at().get(partition).min(end)).sum()
     }
 }

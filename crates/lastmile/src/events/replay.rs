@@ -76,6 +76,8 @@ impl Options {
 struct Sent {
     by_type: BTreeMap<&'static str, u64>,
     count: u64,
+    /// Of types that are newer than this version: they cannot be sent.
+    skipped: u64,
     unreadable: u64,
 }
 
@@ -118,6 +120,7 @@ async fn send(log: &KafkaLog, options: &Options, mut target: Option<&mut Target>
             eprintln!("passed over: {why}");
             sent.unreadable += 1;
         }
+        sent.skipped += page.skipped;
         let records: Vec<_> = page.events.into_iter().filter(|e| options.takes(e)).map(|e| e.record).collect();
         if let Some(target) = &mut target {
             target.send(&records).await?;
@@ -174,14 +177,18 @@ fn batch(rate: u64) -> usize {
 }
 
 fn told(sent: &Sent, options: &Options) -> String {
-    let Sent { by_type, count, unreadable } = sent;
+    let Sent { by_type, count, skipped, unreadable } = sent;
     if options.common.is_json() {
         let dry_run = options.dry_run;
-        return json!({"dry_run": dry_run, "events": count, "types": by_type, "unreadable": unreadable}).to_string();
+        let passed_over = json!({"skipped": skipped, "unreadable": unreadable});
+        return json!({"dry_run": dry_run, "events": count, "types": by_type, "passed_over": passed_over}).to_string();
     }
     let done = if options.dry_run { "would be sent" } else { "were sent" };
     let mut lines: Vec<_> = by_type.iter().map(|(name, count)| format!("{name}: {count}")).collect();
     lines.push(format!("{count} events {done}"));
+    if *skipped > 0 {
+        lines.push(format!("{skipped} messages are of types that are newer than this version and were passed over"));
+    }
     if *unreadable > 0 {
         lines.push(format!("{unreadable} messages cannot be read and were passed over"));
     }

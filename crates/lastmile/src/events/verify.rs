@@ -83,6 +83,7 @@ async fn read(log: &KafkaLog, window: Window) -> anyhow::Result<Report> {
         for event in &page.events {
             ledger.add(event)?;
         }
+        ledger.skip(page.skipped);
         if let Some(why) = page.unreadable {
             ledger.unreadable(why);
         }
@@ -95,14 +96,22 @@ fn text(findings: &Findings) -> String {
     let sessions: Vec<_> = report.sessions.iter().map(|(state, count)| format!("{count} {}", state.as_str())).collect();
     let mut lines = vec![
         format!(
-            "read {} messages: {} copies, {} late, {} emitters",
+            "read {} messages: {} copies, {} late, {} devices, {} emitters",
             report.messages,
             report.duplicates,
             report.late,
+            report.devices,
             report.emitters.len()
         ),
         format!("sessions: {}", sessions.join(", ")),
+        format!(
+            "events of devices: {} occurrences, {} repeated by the CPE, {} that may be repetitions",
+            report.occurrences, report.repetitions, report.chain_unknown
+        ),
     ];
+    if report.skipped > 0 {
+        lines.push(format!("{} messages are of types that are newer than this version", report.skipped));
+    }
     if report.unjudged_totals > 0 {
         lines.push(format!(
             "{} control totals reach before what Kafka keeps; they prove nothing",
