@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use acs_events::{EventTail, LoggedEvent, Positions, ReadError};
@@ -21,6 +22,10 @@ use crate::state::Api;
 
 /// Records read from the log at a time. A stream holds no more than these: a slow reader slows its own reading only.
 const READ_AT_ONCE: usize = 256;
+/// What `last` takes.
+const LAST: RangeInclusive<u64> = 1..=1000;
+/// Records of the log that are looked at for `last`.
+const LOOK_MAX: u64 = 100_000;
 /// The header by which a reader that reconnects says how far it came.
 const LAST_EVENT_ID: &str = "Last-Event-ID";
 /// How long one look at the log waits for more; the keep-alive comments come beside it.
@@ -35,6 +40,10 @@ pub(crate) struct EventQuery {
     /// with `follow=false` at the oldest. `Last-Event-ID` wins.
     #[param(pattern = "^[0-9]+([.][0-9]+)*$", example = "0")]
     after: Option<String>,
+    /// Begins with so many of the newest events, by the time they happened; only the last of them has an `id`. At most the
+    /// newest 100,000 of the log are looked at. Not together with `after`; `Last-Event-ID` wins.
+    #[param(minimum = 1, maximum = 1000)]
+    last: Option<u64>,
     /// Only events of this device.
     device: Option<String>,
     /// Only these types, separated by commas.
@@ -71,15 +80,40 @@ pub(crate) async fn stream_events(
     let filter = Filter::new(&query)?;
     let follow = query.follow.unwrap_or(true);
     let permit = api.permits.event_stream()?;
-    let after = first_position(&api, query.after.as_deref(), &headers, follow).await?;
-    let end = if follow { None } else { Some(api.deps.events.ends().await?) };
+    let last = last(&query, &headers)?;
+    let mut newest = VecDeque::new();
+    let after = match last {
+        Some(count) => {
+            let ends = api.deps.events.ends().await?;
+            let takes = |event: &LoggedEvent| filter.matches(event);
+            newest.extend(acs_events::newest(&*api.deps.events, &ends, count, LOOK_MAX, &takes).await?.events);
+            ends
+        }
+        None => first_position(&api, query.after.as_deref(), &headers, follow).await?,
+    };
+    let end = match (follow, last) {
+        (true, _) => None,
+        (false, Some(_)) => Some(after.clone()),
+        (false, None) => Some(api.deps.events.ends().await?),
+    };
     // Opened before the answer begins, so that a position that is gone is a problem document.
     let tail = api.deps.events.tail(&after).await?;
     let counted = api.metrics.event_stream();
     let keep_alive = KeepAlive::new().interval(api.config.limits.keep_alive);
     let (sent, read) = (after.clone(), VecDeque::new());
-    let reader = Reader { api, filter, tail, after, sent, end, read, _permit: permit, _counted: counted };
+    let reader = Reader { api, filter, tail, newest, sent, end, read, _permit: permit, _counted: counted };
     Ok(Sse::new(reader.stream()).keep_alive(keep_alive).into_response())
+}
+
+/// How many of the newest events are asked for.
+fn last(query: &EventQuery, headers: &HeaderMap) -> Result<Option<usize>, Problem> {
+    match query.last {
+        Some(_) if query.after.is_some() => Err(Problem::bad_parameter("last", "it cannot be together with `after`")),
+        Some(count) if !LAST.contains(&count) => {
+            Err(Problem::bad_parameter("last", format!("it must be from {} to {}", LAST.start(), LAST.end())))
+        }
+        last => Ok(last.filter(|_| !headers.contains_key(LAST_EVENT_ID)).map(|count| count as usize)),
+    }
 }
 
 async fn first_position(
@@ -134,8 +168,8 @@ struct Reader {
     api: Api,
     filter: Filter,
     tail: Box<dyn EventTail>,
-    /// Read up to here.
-    after: Positions,
+    /// Shown before what the tail gives, which begins behind them.
+    newest: VecDeque<LoggedEvent>,
     /// Sent up to here: what a reader goes on from.
     sent: Positions,
     /// Ends here; `None`: follows.
@@ -158,15 +192,20 @@ impl Reader {
     /// `Last-Event-ID`.
     async fn next(&mut self) -> Option<Event> {
         loop {
+            if let Some(event) = self.newest.pop_front() {
+                // Between partitions there is no order: a reader that goes on in between begins again.
+                let is_last = self.newest.is_empty();
+                return shown(event, is_last.then(|| self.sent.to_string()));
+            }
             if let Some(event) = self.read.pop_front() {
                 self.sent.advance(&event);
-                return self.shown(event);
+                return shown(event, Some(self.sent.to_string()));
             }
-            if self.end.as_ref().is_some_and(|end| self.after.covers(end)) || *self.api.draining.borrow() {
+            if self.end.as_ref().is_some_and(|end| self.tail.at().covers(end)) || *self.api.draining.borrow() {
                 return None;
             }
             // What was left out by the filter need not be read again.
-            self.sent.clone_from(&self.after);
+            self.sent.clone_from(self.tail.at());
             let read = tokio::select! {
                 read = self.tail.next(READ_AT_ONCE, WAIT) => read,
                 () = self.api.drained() => return None,
@@ -182,18 +221,21 @@ impl Reader {
     }
 
     fn take(&mut self, read: Vec<LoggedEvent>) {
-        read.iter().for_each(|event| self.after.advance(event));
         let is_before_end =
             |event: &LoggedEvent| self.end.as_ref().is_none_or(|end| event.position <= end.get(event.partition));
         let wanted = read.into_iter().filter(|event| is_before_end(event) && self.filter.matches(event));
         self.read.extend(wanted);
     }
+}
 
-    fn shown(&self, event: LoggedEvent) -> Option<Event> {
-        let (id, name) = (self.sent.to_string(), event.record.event_type().as_str());
-        let data = serde_json::to_string(&EventDto::from(event)).ok()?;
-        Some(Event::default().id(id).event(name).data(data))
-    }
+fn shown(event: LoggedEvent, id: Option<String>) -> Option<Event> {
+    let name = event.record.event_type().as_str();
+    let data = serde_json::to_string(&EventDto::from(event)).ok()?;
+    let event = Event::default().event(name).data(data);
+    Some(match id {
+        Some(id) => event.id(id),
+        None => event,
+    })
 }
 
 fn log_end(error: &ReadError) {

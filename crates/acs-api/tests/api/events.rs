@@ -114,6 +114,22 @@ async fn ids(bench: &Bench, query: &str, last: Option<&str>) -> Vec<u64> {
 }
 
 #[tokio::test]
+async fn the_newest_events_come_first_if_asked_for() {
+    let (bench, _) = bench_with_events(Limits::default(), MemoryEventLog::new()).await;
+    let all = bench.get("/events?follow=false").await;
+    let last = bench.get("/events?follow=false&last=2").await;
+    let data =
+        |text: &str| text.lines().filter(|line| line.starts_with("data:")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(data(&last.text), data(&all.text)[5..]);
+    let places: Vec<_> = last.text.lines().filter(|line| line.starts_with("id:")).collect();
+    assert_eq!(places, ["id: 7"], "the last one is where a reader goes on");
+    for wrong in ["last=0", "last=1001", "last=1&after=1"] {
+        assert_eq!(bench.get(&format!("/events?follow=false&{wrong}")).await.status, 400, "{wrong}");
+    }
+    assert_eq!(ids(&bench, "&last=2", Some("3")).await, [4, 5, 6, 7], "a reader that comes back goes on");
+}
+
+#[tokio::test]
 async fn every_kind_of_event_is_streamed_as_documented() {
     let (bench, device) = bench_with_events(Limits::default(), MemoryEventLog::new()).await;
     let reply = bench.get("/events?follow=false").await;

@@ -28,9 +28,12 @@ pub(super) struct EventsArgs {
     /// Waits for more at the end of the log; begins with new events unless --after says otherwise.
     #[arg(long, short)]
     follow: bool,
-    /// Begins after this position; without it at the oldest event kept.
-    #[arg(long, value_name = "POSITION")]
-    after: Option<u64>,
+    /// Begins after this position, as this command told it; 0 or nothing: at the oldest event kept.
+    #[arg(long, value_name = "POSITION", value_parser = position)]
+    after: Option<String>,
+    /// Begins with so many of the newest events.
+    #[arg(long, short = 'n', value_name = "N", conflicts_with = "after", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    last: Option<u64>,
     /// Only these types, such as inform or task_transition.
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = event_type)]
     types: Vec<EventType>,
@@ -59,6 +62,12 @@ pub(crate) fn event_type(name: &str) -> Result<EventType, String> {
     })
 }
 
+/// One number for each partition of the log.
+fn position(text: &str) -> Result<String, &'static str> {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    text.split('.').all(is_number).then(|| text.to_owned()).ok_or("a position is numbers, joined by dots")
+}
+
 /// `acs.inform.v1` is `inform`.
 fn short(name: &str) -> &str {
     let name = name.strip_prefix("acs.").unwrap_or(name);
@@ -68,7 +77,8 @@ fn short(name: &str) -> &str {
 /// `events`
 pub(super) async fn list(ctl: &Ctl, args: EventsArgs) -> Result<(), Failure> {
     let mut query = vec![("follow", args.follow.to_string())];
-    query.extend(args.after.map(|after| ("after", after.to_string())));
+    query.extend(args.after.map(|after| ("after", after)));
+    query.extend(args.last.map(|last| ("last", last.to_string())));
     if !args.types.is_empty() {
         let names: Vec<_> = args.types.iter().map(|kind| kind.as_str()).collect();
         query.push(("type", names.join(",")));
@@ -77,15 +87,16 @@ pub(super) async fn list(ctl: &Ctl, args: EventsArgs) -> Result<(), Failure> {
         query.push(("device", resolve::device_id_in_history(&ctl.client, device).await?));
     }
     let limit = args.limit.unwrap_or(if args.follow { u64::MAX } else { LIMIT_DEFAULT });
-    let mut count = 0;
-    read(ctl, &query, args.follow, go_on, |event| {
+    let (mut count, mut shown) = (0, None);
+    read(ctl, &query, args.follow, go_on, |event, id| {
         if count == limit {
-            let last = event["position"].as_u64().unwrap_or(0).saturating_sub(1);
-            ctl.out.note(&format!("There are more: --after {last} goes on, --limit N shows so many."));
+            let after: String = shown.take().map(|id: String| format!("--after {id} goes on, ")).unwrap_or_default();
+            ctl.out.note(&format!("There are more: {after}--limit N shows so many."));
             return Ok(ControlFlow::Break(()));
         }
         show(ctl, &event)?;
         count += 1;
+        shown = id.map(str::to_owned);
         // A stream that is followed does not wait for one more.
         Ok(until(args.follow && count == limit))
     })
@@ -112,7 +123,7 @@ pub(super) async fn watch(ctl: &Ctl, args: WatchArgs) -> Result<(), Failure> {
 }
 
 async fn follow(ctl: &Ctl, query: &Query) -> Result<(), Failure> {
-    read(ctl, query, true, go_on, |event| show(ctl, &event).map(ControlFlow::Continue)).await
+    read(ctl, query, true, go_on, |event, _| show(ctl, &event).map(ControlFlow::Continue)).await
 }
 
 /// Whether it may be a task's id: 26 characters of base32.
@@ -136,7 +147,7 @@ async fn watch_task(ctl: &Ctl, task: &str) -> Result<(), Failure> {
     };
     let device = text(&ctl.client.get(&["tasks", task], &Query::new()).await?, "device_id");
     let query = vec![("type", types), ("device", device)];
-    read(ctl, &query, true, look, |event| {
+    read(ctl, &query, true, look, |event, _| {
         let data = &event["data"];
         if data["task_id"] != task || revision(data) <= shown.get() {
             return Ok(ControlFlow::Continue(()));
@@ -174,7 +185,7 @@ async fn read(
     query: &Query,
     follow: bool,
     mut opened: impl AsyncFnMut() -> Result<ControlFlow<()>, Failure>,
-    mut take: impl FnMut(Value) -> Result<ControlFlow<()>, Failure>,
+    mut take: impl FnMut(Value, Option<&str>) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
     let mut last: Option<String> = None;
     let mut heard = Instant::now();
@@ -190,7 +201,7 @@ async fn read(
                     heard = Instant::now();
                     last.clone_from(&event.id);
                     let event = serde_json::from_str(&event.data).map_err(|error| ctl.client.strange(error))?;
-                    take(event)
+                    take(event, last.as_deref())
                 });
                 end.await?
             }
@@ -393,6 +404,12 @@ mod tests {
         assert_eq!(event_type("inform"), Ok(EventType::Inform));
         assert_eq!(event_type("acs.task_transition.v1"), Ok(EventType::TaskTransition));
         assert!(event_type("nothing").unwrap_err().contains("device_change"));
+    }
+
+    #[test]
+    fn a_position_has_a_number_for_each_partition() {
+        assert_eq!(["0", "41", "3.0.17"].map(|text| position(text).is_ok()), [true; 3]);
+        assert_eq!(["", "1.", ".1", "-1", "a"].map(|text| position(text).is_ok()), [false; 5]);
     }
 
     #[test]
