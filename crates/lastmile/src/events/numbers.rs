@@ -48,7 +48,10 @@ impl Numbers {
             if from > next {
                 gaps.push([next, from - 1]);
             }
-            next = next.max(to.saturating_add(1));
+            if to >= last {
+                return gaps;
+            }
+            next = next.max(to + 1);
         }
         if next <= last {
             gaps.push([next, last]);
@@ -59,7 +62,7 @@ impl Numbers {
 
 /// How many numbers some ranges have.
 pub(super) fn count(ranges: &[[u64; 2]]) -> u64 {
-    ranges.iter().map(|[first, last]| last - first + 1).sum()
+    ranges.iter().fold(0, |sum: u64, [first, last]| sum.saturating_add((last - first).saturating_add(1)))
 }
 
 #[cfg(test)]
@@ -98,5 +101,6 @@ mod tests {
         let mut numbers = Numbers::default();
         [u64::MAX, u64::MAX - 2].into_iter().for_each(|number| numbers.insert(number));
         assert_eq!(numbers.gaps(u64::MAX - 3..=u64::MAX), [[u64::MAX - 3; 2], [u64::MAX - 1; 2]]);
+        assert_eq!(count(&Numbers::default().gaps(0..=u64::MAX)), u64::MAX);
     }
 }
