@@ -2,6 +2,7 @@
 //! store. `cargo xtask services up` starts both.
 #![allow(clippy::unwrap_used, reason = "a test stops where something does not hold")]
 
+mod front_ends;
 mod group;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of acs-ingest")]
 #[path = "../../crates/acs-ingest/tests/support/listener.rs"]

@@ -9,6 +9,7 @@ use acs_events_kafka::KafkaConfig;
 use acs_proto::records::Unsealed;
 use acs_store::{Devices, Store};
 use acs_store_scylla::{ScyllaConfig, ScyllaStore};
+use fail::FailScenario;
 use tokio_util::sync::CancellationToken;
 
 use crate::records::{id, inform, state_of};
@@ -76,6 +77,8 @@ replication = 1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_empty_store_gets_the_same_documents_from_kafka() {
     let (Some(kafka), Some(cql)) = (fresh(3).await, cql()) else { return };
+    // Failpoints are of the whole process: no other test may set one meanwhile.
+    let _no_failpoints = FailScenario::setup();
     let (world, stop) = (World::new(kafka), CancellationToken::new());
     let running = {
         let (ingest, stop) = (world.ingest("ingest-1"), stop.clone());

@@ -16,7 +16,7 @@ use crate::records::{emitter, ended, inform, state_of, transfer};
 use crate::service::{Both, read_all};
 
 /// The group of `lastmile ingest`.
-const GROUP: &str = "lastmile-ingest";
+pub(crate) const GROUP: &str = "lastmile-ingest";
 /// A group needs some time to find out that a member is gone.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -35,9 +35,13 @@ impl World {
 
     /// A process.
     pub(crate) fn ingest(&self, name: &str) -> Ingest {
+        self.configured(Config::new(emitter(name)))
+    }
+
+    pub(crate) fn configured(&self, config: Config) -> Ingest {
         let consumer = Box::new(KafkaConsumer::join(self.kafka.clone(), GROUP).unwrap());
         let (sink, store, listener) = (self.both.clone(), self.store.clone(), self.listener.clone());
-        Ingest::new(consumer, sink, store, listener, Config::new(emitter(name)), Metrics::default())
+        Ingest::new(consumer, sink, store, listener, config, Metrics::default())
     }
 
     /// Waits until the group has done all that is in the log.

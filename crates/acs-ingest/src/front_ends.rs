@@ -6,15 +6,8 @@ use acs_types::{EmitterId, EventBody, EventRecord};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-/// How often front-ends with open sessions are looked at.
-pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(10);
-/// What one look counts at most: a process that stood still has not watched meanwhile.
-const COUNTED_MAX: Duration = Duration::from_secs(15);
-/// A front-end with open sessions says something every 20 s (control totals). One of which the log has had nothing for so
-/// long is dead, or cut off from everything.
-pub(crate) const SILENT: Duration = Duration::from_secs(80);
-/// For so long, where the session cache does not tell whether another one goes on with a session.
-pub(crate) const SILENT_UNSURE: Duration = Duration::from_secs(5 * 60);
+/// Looks in the time after which a front-end is silent.
+const LOOKS: u32 = 8;
 /// Front-ends watched at once; of more than these only age tells.
 const WATCHED_MAX: usize = 10_000;
 
@@ -33,8 +26,10 @@ pub trait Group: Send + Sync {
 /// No clock of a front-end is believed, and no time counts in which the log was not watched: while Kafka is away, while this
 /// process stood still, while any member of the group is behind with its work. What another member reads of a front-end is
 /// known by its cursor ([`cursor_name`]). So neither late records nor lag make a living front-end look dead.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FrontEnds {
+    /// The time between two looks.
+    interval: Duration,
     watched: HashMap<EmitterId, Watched>,
     last: Option<Look>,
     /// When there was a look, or could have been one.
@@ -67,6 +62,11 @@ pub(crate) fn sign(record: &EventRecord) -> Option<(String, u64)> {
 }
 
 impl FrontEnds {
+    /// Looks so often that `silent_after` is noticed.
+    pub(crate) fn new(silent_after: Duration) -> Self {
+        Self { interval: silent_after / LOOKS, watched: HashMap::new(), last: None, tried: None }
+    }
+
     pub(crate) fn hear(&mut self, emitter: &EmitterId) {
         if let Some(watched) = self.watched.get_mut(emitter) {
             watched.heard = true;
@@ -74,7 +74,7 @@ impl FrontEnds {
     }
 
     pub(crate) fn is_due(&self, now: Instant) -> bool {
-        self.tried.is_none_or(|tried| now.duration_since(tried) >= LOOK_INTERVAL)
+        self.tried.is_none_or(|tried| now.duration_since(tried) >= self.interval)
     }
 
     /// From now on these are watched, and no others.
@@ -101,7 +101,9 @@ impl FrontEnds {
         said: impl IntoIterator<Item = (EmitterId, u64)>,
     ) {
         let watched_since = self.last.as_ref().filter(|last| done.covers(&last.ends)).map(|last| last.at);
-        let counted = watched_since.map_or(Duration::ZERO, |at| now.duration_since(at).min(COUNTED_MAX));
+        // A process that stood still has not watched meanwhile.
+        let counted_max = self.interval * 3 / 2;
+        let counted = watched_since.map_or(Duration::ZERO, |at| now.duration_since(at).min(counted_max));
         for (front_end, said) in said {
             let Some(watched) = self.watched.get_mut(&front_end) else { continue };
             let is_silent = watched.said == Some(said) && !watched.heard;
@@ -128,6 +130,7 @@ mod tests {
 
     use super::*;
 
+    const SILENT: Duration = Duration::from_secs(80);
     const TEN: Duration = Duration::from_secs(10);
 
     /// A log of one partition that grows by one record at each look.
@@ -147,7 +150,7 @@ mod tests {
 
     impl Test {
         fn new() -> Self {
-            let mut fronts = FrontEnds::default();
+            let mut fronts = FrontEnds::new(SILENT);
             fronts.watch(&BTreeSet::from([name("a"), name("b")]));
             Self { fronts, now: Instant::now(), end: 100 }
         }

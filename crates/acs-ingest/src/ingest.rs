@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::{Devices, Seen, change_record, changes, hash_of};
-use crate::front_ends::{FrontEnds, Group, SILENT, SILENT_UNSURE, cursor_name, sign};
+use crate::front_ends::{FrontEnds, Group, cursor_name, sign};
 use crate::metrics::Metrics;
 use crate::open_sessions::OpenSessions;
 use crate::project::project_news;
@@ -44,6 +44,11 @@ pub struct Config {
     /// The front-ends that live, where all of them are in this process: a session of any other one is lost. `None`: not
     /// known, only age tells.
     pub alive: Option<Vec<EmitterId>>,
+    /// A front-end with open sessions says something every 20 s (control totals). One of which the log has had nothing for so long
+    /// is dead; see [`Ingest::with_group`].
+    pub silent_after: Duration,
+    /// For so long, where the session cache does not tell whether another one goes on with a session.
+    pub silent_after_unsure: Duration,
     /// How long after its last record a session without an end is lost: longer than a session may last.
     pub lost_after: Duration,
 }
@@ -51,7 +56,13 @@ pub struct Config {
 impl Config {
     /// The defaults.
     pub fn new(emitter: EmitterId) -> Self {
-        Self { emitter, alive: None, lost_after: Duration::from_secs(40 * 60) }
+        Self {
+            emitter,
+            alive: None,
+            silent_after: Duration::from_secs(80),
+            silent_after_unsure: Duration::from_secs(5 * 60),
+            lost_after: Duration::from_secs(40 * 60),
+        }
     }
 }
 
@@ -140,7 +151,7 @@ impl Ingest {
         config: Config,
         metrics: Metrics,
     ) -> Self {
-        let work = Mutex::new(Work { consumer, run: Run::new() });
+        let work = Mutex::new(Work { consumer, run: Run::new(config.silent_after) });
         let emitted = AtomicU64::new(0);
         Self { work, sink, store, provisioning, config, metrics, emitted, sessions: None, group: None }
     }
@@ -284,12 +295,12 @@ impl Ingest {
             said.push((front_end, cursor));
         }
         run.front_ends.look(now, &done, ends, said);
-        let silent = run.front_ends.silent(SILENT);
+        let silent = run.front_ends.silent(self.config.silent_after);
         if silent.is_empty() {
             return Ok(());
         }
         let lost = run.open.lost(|front_end| silent.contains(front_end), self.config.lost_after);
-        let surely = run.front_ends.silent(SILENT_UNSURE);
+        let surely = run.front_ends.silent(self.config.silent_after_unsure);
         let lost = self.left_by_all(run, lost, &surely).await;
         self.close(run, lost).await
     }
@@ -518,7 +529,7 @@ fn ended_of(record: &EventRecord) -> Option<EndRequest> {
 }
 
 impl Run {
-    fn new() -> Self {
+    fn new(silent_after: Duration) -> Self {
         Self {
             done: Positions::default(),
             share: BTreeSet::new(),
@@ -527,7 +538,7 @@ impl Run {
             caught_up: false,
             devices: Devices::new(),
             open: OpenSessions::new(),
-            front_ends: FrontEnds::default(),
+            front_ends: FrontEnds::new(silent_after),
         }
     }
 
