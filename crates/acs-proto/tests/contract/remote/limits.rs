@@ -46,19 +46,24 @@ async fn a_message_has_at_most_its_limit() {
     assert_eq!((refused.class, refused.code.as_str()), (ErrorClass::Invalid, "message_too_large"));
 }
 
+fn connects_to(address: std::net::SocketAddr) -> Channel {
+    Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy()
+}
+
 #[tokio::test]
 async fn a_service_that_is_silent_or_gone_is_unavailable() {
     let short = Deadlines { session: Duration::from_millis(200), ..deadlines() };
     let request = || acs_proto::VerifierRequest { username: "cpe".into() };
 
     let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = format!("http://{}", silent.local_addr().unwrap());
-    let channel = Channel::from_shared(address.clone()).unwrap().connect_lazy();
+    let channel = connects_to(silent.local_addr().unwrap());
     let error = ProvisioningClient::new(channel, short).verifier(request()).await.unwrap_err();
     assert_eq!((error.class, error.code.as_str()), (ErrorClass::Unavailable, "deadline_exceeded"));
 
-    drop(silent);
-    let channel = Channel::from_shared(address).unwrap().connect_lazy();
+    // It has the port and does not listen there: one that is given back may be another test's a moment later.
+    let gone = tokio::net::TcpSocket::new_v4().unwrap();
+    gone.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let channel = connects_to(gone.local_addr().unwrap());
     let error = ProvisioningClient::new(channel, deadlines()).verifier(request()).await.unwrap_err();
     assert_eq!((error.class, error.code.as_str()), (ErrorClass::Unavailable, "unavailable"));
 }
