@@ -31,6 +31,10 @@ fn events(command: &str, config: &KafkaConfig, options: &[&str]) -> Command {
         "kafka.replication=1".to_owned(),
     ];
     let mut process = Command::new(env!("CARGO_BIN_EXE_lastmile"));
+    // What tells the tests where the servers are is no configuration of the product.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LASTMILE_")) {
+        process.env_remove(name);
+    }
     process.args(["events", command]).args(set.iter().flat_map(|set| ["--set", set])).args(options);
     process
 }
