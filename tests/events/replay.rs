@@ -71,7 +71,16 @@ async fn a_dry_run_sends_nothing_and_a_filter_less() {
 async fn a_replay_into_its_source_is_refused() {
     let Some(config) = fresh(1).await else { return };
     send(&config, Format::Protobuf, whole()).await;
-    for options in [&[][..], &["--to-prefix", &config.topic_prefix], &["--to-brokers", &config.bootstrap_servers]] {
+    // The same cluster by another name.
+    let port = config.bootstrap_servers.rsplit_once(':').unwrap().1;
+    let again = format!("localhost:{port}");
+    let same: [&[&str]; 4] = [
+        &[],
+        &["--to-prefix", &config.topic_prefix],
+        &["--to-brokers", &config.bootstrap_servers],
+        &["--to-brokers", &again],
+    ];
+    for options in same {
         let output = run("replay", &config, options).await;
         assert_eq!(output.status.code(), Some(64), "{options:?}");
         assert!(stderr(&output).contains("the target is the source"), "{}", stderr(&output));

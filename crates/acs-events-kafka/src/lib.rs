@@ -31,7 +31,7 @@ pub use log::KafkaLog;
 pub use message::{RECORD_MAX, SCHEMA};
 pub use metrics::Metrics;
 pub use sink::KafkaSink;
-pub use topics::{NewTopics, TopicsError, check_topics, create_topics};
+pub use topics::{NewTopics, TopicsError, check_topics, cluster_id, create_topics};
 
 use rdkafka::config::RDKafkaLogLevel;
 

@@ -154,6 +154,15 @@ fn admin(config: &KafkaConfig) -> Result<Arc<AdminClient<DefaultClientContext>>,
     Ok(made.map_err(|e: KafkaError| ConfigError::Refused(e.to_string()))?)
 }
 
+/// The id of the cluster behind the brokers: the same whichever of its names they are given by.
+pub async fn cluster_id(config: &KafkaConfig) -> Result<String, TopicsError> {
+    let admin = admin(config)?;
+    let asked = tokio::task::spawn_blocking(move || admin.inner().fetch_cluster_id(PATIENCE)).await;
+    let unavailable = |reason| TopicsError::Unavailable { servers: config.bootstrap_servers.clone(), reason };
+    let told = asked.map_err(|e| unavailable(e.to_string()))?;
+    told.ok_or_else(|| unavailable("no broker told the id of its cluster".to_owned()))
+}
+
 async fn metadata(
     config: &KafkaConfig,
     admin: &Arc<AdminClient<DefaultClientContext>>,

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use acs_events::{AppendError, EventSink, LoggedEvent};
-use acs_events_kafka::{KafkaConfig, KafkaLog, KafkaSink, Metrics, check_topics, create_topics};
+use acs_events_kafka::{
+    KafkaConfig, KafkaLog, KafkaSink, Metrics, TopicsError, check_topics, cluster_id, create_topics,
+};
 use acs_types::EventRecord;
 use anyhow::bail;
 use cwmp_model::Timestamp;
@@ -83,7 +85,11 @@ struct Sent {
 
 pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
     let source = options.common.kafka()?.client;
-    let target = target(&options, &source)?;
+    let target = target(&options)?;
+    if is_same(&target.client, &source).await.map_err(anyhow::Error::from)? {
+        let problem = "the target is the source: everyone would get the events again; name --to-prefix or --to-brokers";
+        return Err(Failure::Usage(problem.to_owned()));
+    }
     if !options.dry_run {
         if options.create_topics {
             create_topics(&target.client, &target.topics).await.map_err(anyhow::Error::from)?;
@@ -98,18 +104,24 @@ pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
 }
 
 /// The source with what is not the same for the target.
-fn target(options: &Options, source: &KafkaConfig) -> Result<crate::config::cluster::Kafka, Failure> {
+fn target(options: &Options) -> Result<crate::config::cluster::Kafka, Failure> {
     let mut settings = options.common.settings()?;
     settings.add_flag("to-prefix", "kafka.topic_prefix", options.to_prefix.clone());
     settings.add_flag("to-brokers", "kafka.brokers", options.to_brokers.clone());
     options.to_set.iter().for_each(|assignment| settings.add_assignment(assignment));
-    let (_, target) = read(settings)?;
-    let place = |config: &KafkaConfig| (config.bootstrap_servers.clone(), config.topic_prefix.clone());
-    if place(&target.client) == place(source) {
-        let problem = "the target is the source: everyone would get the events again; name --to-prefix or --to-brokers";
-        return Err(Failure::Usage(problem.to_owned()));
+    Ok(read(settings)?.1)
+}
+
+/// Whether both have the same topics: a cluster has many names.
+async fn is_same(target: &KafkaConfig, source: &KafkaConfig) -> Result<bool, TopicsError> {
+    if target.topic_prefix != source.topic_prefix {
+        return Ok(false);
     }
-    Ok(target)
+    if target.bootstrap_servers == source.bootstrap_servers {
+        return Ok(true);
+    }
+    let (target, source) = tokio::try_join!(cluster_id(target), cluster_id(source))?;
+    Ok(target == source)
 }
 
 async fn send(log: &KafkaLog, options: &Options, mut target: Option<&mut Target>) -> anyhow::Result<Sent> {
