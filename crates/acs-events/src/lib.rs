@@ -20,6 +20,7 @@ mod log;
 mod memory;
 mod newest;
 mod positions;
+mod range;
 mod sequence;
 mod topic;
 
@@ -30,6 +31,7 @@ pub use log::{
 pub use memory::MemoryEventLog;
 pub use newest::{Newest, newest};
 pub use positions::{Partition, Positions};
+pub use range::LogRange;
 pub use sequence::SequenceLog;
 pub use topic::Topic;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cwmp_model::Timestamp;
 
-use crate::{EventLog, LogPosition, LoggedEvent, Partition, Positions, ReadError};
+use crate::{EventLog, LogPosition, LogRange, LoggedEvent, Partition, Positions, ReadError};
 
 /// Places of each partition that are looked at first.
 const WINDOW: u64 = 100;
@@ -75,34 +75,28 @@ impl Look {
         let has_more = |(partition, from): &(Partition, LogPosition)| *from > starts.get(*partition);
         let reaches: BTreeMap<_, _> = from.iter().filter(has_more).map(|(partition, _)| (partition, None)).collect();
         let mut look = Self { newest: BTreeMap::new(), is_whole: reaches.is_empty(), reaches };
-        let mut tail = log.tail(&from).await?;
-        while !tail.at().covers(ends) {
-            let before = tail.at().clone();
-            match tail.next(PAGE, PATIENCE).await {
-                Ok(events) => events.into_iter().for_each(|event| look.add(event, ends, count, takes)),
+        let mut range = LogRange::open(log, &from, ends.clone()).await?;
+        loop {
+            let before = range.at().clone();
+            match range.next(PAGE, PATIENCE).await {
+                Ok(Some(events)) => events.into_iter().for_each(|event| look.add(event, count, takes)),
+                Ok(None) => return Ok(look),
                 Err(ReadError::Corrupt(_)) => {}
                 Err(other) => return Err(other),
             }
-            if *tail.at() == before {
+            if *range.at() == before {
                 let silence = format!("nothing came for {PATIENCE:?} of what is there");
                 return Err(ReadError::Unavailable(silence));
             }
         }
-        Ok(look)
     }
 
-    fn add(
-        &mut self,
-        event: LoggedEvent,
-        ends: &Positions,
-        count: usize,
-        takes: &(dyn Fn(&LoggedEvent) -> bool + Send + Sync),
-    ) {
+    fn add(&mut self, event: LoggedEvent, count: usize, takes: &(dyn Fn(&LoggedEvent) -> bool + Send + Sync)) {
         let at = event.record.occurred_at;
         if let Some(reach @ None) = self.reaches.get_mut(&event.partition) {
             *reach = Some(at);
         }
-        if event.position > ends.get(event.partition) || !takes(&event) {
+        if !takes(&event) {
             return;
         }
         self.newest.insert((at, event.partition, event.position), event);

@@ -71,6 +71,11 @@ impl Positions {
         other.iter().all(|(partition, position)| self.get(partition) >= position)
     }
 
+    /// How many places of the partitions of `end` stand between this and `end`.
+    pub fn left_to(&self, end: &Self) -> u64 {
+        end.iter().fold(0, |sum, (partition, end)| sum.saturating_add(end.saturating_sub(self.get(partition))))
+    }
+
     /// The sum of all places: how many records were ever before this.
     pub fn total(&self) -> u64 {
         self.0.values().fold(0, |sum, position| sum.saturating_add(*position))
@@ -125,6 +130,14 @@ mod tests {
         assert_eq!(Positions::parse("0.9", &positions), Some(positions.clone()));
         assert_eq!(positions.total(), 9);
         assert!(positions.covers(&Positions::zero(partitions())) && !Positions::zero(partitions()).covers(&positions));
+        let mut end = positions.clone();
+        end.set(Partition::of(Topic::Inform, 1), 4);
+        end.set(Partition::of(Topic::Session, 1), 7);
+        assert_eq!(
+            (positions.left_to(&end), end.left_to(&positions)),
+            (4, 2),
+            "what is beyond does not make up for it"
+        );
     }
 
     #[test]

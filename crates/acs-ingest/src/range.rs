@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acs_events::{EventLog, EventTail, LogPosition, LoggedEvent, Partition, Positions, ReadError};
+use acs_events::{EventLog, LogPosition, LogRange, LoggedEvent, Partition, Positions, ReadError};
 
 /// How long one look at the log waits for records that are there.
 const WAIT: Duration = Duration::from_secs(5);
@@ -9,13 +9,13 @@ const WAIT: Duration = Duration::from_secs(5);
 const TRIES: u32 = 30;
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// A part of the log that is read once, from its beginning.
+/// A part of the log, and the patience to read it.
 pub(crate) struct Range {
     log: Arc<dyn EventLog>,
-    tail: Option<Box<dyn EventTail>>,
+    open: Option<LogRange>,
+    /// Where it is opened.
     at: Positions,
     until: Positions,
-    read: u64,
     len: u64,
 }
 
@@ -35,36 +35,36 @@ impl Range {
             _ => (partition, starts.get(partition)),
         };
         let at: Positions = ends.iter().map(from).collect();
-        let len = until.iter().map(|(partition, until)| until.saturating_sub(at.get(partition))).sum();
-        Ok(Self { log, tail: None, at, until, read: 0, len })
+        Ok(Self { log, open: None, len: at.left_to(&until), at, until })
     }
 
-    /// Up to `limit` records; `None`: all are read. What retention takes away meanwhile is passed over.
+    /// Up to `limit` records; `None`: all are read. What retention takes away meanwhile is passed over, and so is what is no
+    /// record (P20).
     pub(crate) async fn next(&mut self, limit: usize) -> Result<Option<Vec<LoggedEvent>>, ReadError> {
         let mut tries = 0;
-        while !self.at.covers(&self.until) {
+        loop {
             match self.look(limit).await {
-                Ok(events) if events.is_empty() => {}
-                Ok(events) => return Ok(Some(events)),
+                Ok(Some(events)) if events.is_empty() => {}
+                Ok(events) => return Ok(events),
+                Err(error @ ReadError::Corrupt(_)) => tracing::warn!(%error, "it is no record and is passed over"),
                 Err(ReadError::Gone { partition, start }) => {
-                    self.tail = None;
+                    self.close();
                     self.at.set(partition, start.max(self.at.get(partition)));
                 }
                 Err(error) if tries < TRIES => {
                     tries += 1;
-                    self.tail = None;
+                    self.close();
                     tracing::warn!(%error, "the event log cannot be read, trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(None)
     }
 
     /// Records read so far, those that are passed over included.
     pub(crate) fn read(&self) -> u64 {
-        self.read.min(self.len)
+        self.len - self.open.as_ref().map_or_else(|| self.at.left_to(&self.until), LogRange::left)
     }
 
     /// How many records it has.
@@ -72,15 +72,18 @@ impl Range {
         self.len
     }
 
-    async fn look(&mut self, limit: usize) -> Result<Vec<LoggedEvent>, ReadError> {
-        let tail = match &mut self.tail {
-            Some(tail) => tail,
-            closed => closed.insert(self.log.tail(&self.at).await?),
+    async fn look(&mut self, limit: usize) -> Result<Option<Vec<LoggedEvent>>, ReadError> {
+        let range = match &mut self.open {
+            Some(range) => range,
+            closed => closed.insert(LogRange::open(&*self.log, &self.at, self.until.clone()).await?),
         };
-        let mut events = tail.next(limit, WAIT).await?;
-        events.iter().for_each(|event| self.at.advance(event));
-        events.retain(|event| event.position <= self.until.get(event.partition));
-        self.read += events.len() as u64;
-        Ok(events)
+        range.next(limit, WAIT).await
+    }
+
+    /// The next look goes on from here.
+    fn close(&mut self) {
+        if let Some(range) = self.open.take() {
+            self.at = range.at().clone();
+        }
     }
 }

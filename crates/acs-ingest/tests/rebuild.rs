@@ -3,16 +3,21 @@
 
 mod support;
 
-use acs_events::{EventLog, Partition, Positions};
-use acs_ingest::{Progress, Rebuilt};
+use std::sync::Arc;
+use std::time::Duration;
+
+use acs_events::{EventLog, EventTail, LogPosition, LoggedEvent, MemoryEventLog, Partition, Positions, ReadError};
+use acs_ingest::{Progress, Rebuild, Rebuilt};
 use acs_store::{Devices, History, Objects, ObjectsPatch, UpsertObject};
 use acs_types::{
     DeviceChange, EventBody, EventId, EventRecord, ObjectRecord, PageRequest, ParameterRecord, SessionOutcome,
     SessionStamp,
 };
+use async_trait::async_trait;
 use cwmp_model::Value;
 use proptest::prelude::*;
 use support::*;
+use tokio::time::timeout;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
@@ -98,6 +103,66 @@ async fn what_is_newer_or_not_in_the_log_stays() {
     assert_eq!(values, ["by a task", "up"], "the BOOTSTRAP forgets nothing for a second time");
     let sessions = world.store.sessions(&id(1), &PageRequest::first(9)).await.unwrap().items;
     assert_eq!((sessions.len(), sessions[0].outcome), (1, SessionOutcome::Completed));
+}
+
+/// A log in which one place is no record and another one is of a type that is newer than this version.
+struct WithHoles {
+    log: Arc<MemoryEventLog>,
+    unreadable: LogPosition,
+    newer: LogPosition,
+}
+
+#[async_trait]
+impl EventLog for WithHoles {
+    async fn ends(&self) -> Result<Positions, ReadError> {
+        self.log.ends().await
+    }
+
+    async fn starts(&self) -> Result<Positions, ReadError> {
+        self.log.starts().await
+    }
+
+    async fn tail(&self, after: &Positions) -> Result<Box<dyn EventTail>, ReadError> {
+        let (tail, unreadable, newer) = (self.log.tail(after).await?, self.unreadable, self.newer);
+        Ok(Box::new(TailWithHoles { tail, unreadable, newer }))
+    }
+}
+
+struct TailWithHoles {
+    tail: Box<dyn EventTail>,
+    unreadable: LogPosition,
+    newer: LogPosition,
+}
+
+#[async_trait]
+impl EventTail for TailWithHoles {
+    async fn next(&mut self, _limit: usize, wait: Duration) -> Result<Vec<LoggedEvent>, ReadError> {
+        let mut events = self.tail.next(1, wait).await?;
+        if events.iter().any(|event| event.position == self.unreadable) {
+            return Err(ReadError::Corrupt("it is no event".into()));
+        }
+        events.retain(|event| event.position != self.newer);
+        Ok(events)
+    }
+
+    fn at(&self) -> &Positions {
+        self.tail.at()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_record_is_passed_over_also_at_the_end_p20() {
+    let world = World::new();
+    world.append(&[inform(1, 1, &["1 BOOT"], "1.0", "up"), ended(1, 1), inform(2, 1, &["1 BOOT"], "1.0", "up")]).await;
+    world.append(&[inform(1, 2, &["2 PERIODIC"], "1.1", "up")]).await;
+    let log = WithHoles { log: world.log.clone(), unreadable: 2, newer: 4 };
+    let (done, mut told) = (world.log.ends().await.unwrap(), Vec::new());
+    let rebuild = Rebuild::new(Arc::new(log), world.store.clone(), done);
+    let rebuilt = timeout(Duration::from_secs(3600), rebuild.run(|progress| told.push(progress))).await;
+    assert_eq!(rebuilt.expect("it ends").unwrap(), Rebuilt { records: 2, skipped: 0 });
+    assert_eq!(world.store.summary(&id(1)).await.unwrap().unwrap().software_version, "1.0");
+    assert!(world.store.summary(&id(2)).await.unwrap().is_some());
+    assert!(told.iter().all(|progress| progress.read <= progress.of), "{told:?}");
 }
 
 proptest! {

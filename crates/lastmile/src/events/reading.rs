@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use acs_events::{EventLog, EventTail, LoggedEvent, Positions, ReadError, Topic};
+use acs_events::{EventLog, LogRange, LoggedEvent, Positions, ReadError, Topic};
 use acs_events_kafka::KafkaLog;
 use anyhow::bail;
 
@@ -19,9 +19,8 @@ const STARTS_MAX: usize = 3;
 
 /// Reads what is in the log when it is opened, and no more.
 pub(super) struct Reading {
-    tail: Box<dyn EventTail>,
+    range: LogRange,
     from: Positions,
-    ends: Positions,
     progress: Progress,
     alive: Instant,
 }
@@ -51,24 +50,16 @@ impl Reading {
     /// Everything that the log keeps.
     pub(super) async fn all(log: &KafkaLog) -> Result<Self, ReadError> {
         let ends = ends(log).await?;
-        Self::between(log, &Positions::default(), ends).await
-    }
-
-    /// What comes after `after`, or the oldest that is kept, up to `ends`.
-    pub(super) async fn between(log: &KafkaLog, after: &Positions, ends: Positions) -> Result<Self, ReadError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let starts = log.starts().await?;
-            let from: Positions = ends
-                .iter()
-                .map(|(partition, _)| (partition, after.get(partition).max(starts.get(partition))))
-                .collect();
-            match log.tail(&from).await {
+            let from = log.starts().await?;
+            match LogRange::open(log, &from, ends.clone()).await {
                 Err(ReadError::Gone { .. }) if tries < STARTS_MAX => {}
-                tail => {
-                    let progress = Progress::new(ends.total().saturating_sub(from.total()));
-                    return Ok(Self { tail: tail?, from, ends, progress, alive: Instant::now() });
+                range => {
+                    let range = range?;
+                    let progress = Progress::new(range.left());
+                    return Ok(Self { range, from, progress, alive: Instant::now() });
                 }
             }
         }
@@ -81,14 +72,11 @@ impl Reading {
 
     /// What comes next; `None`: all was given.
     pub(super) async fn next(&mut self) -> anyhow::Result<Option<Page>> {
-        while !self.tail.at().covers(&self.ends) {
-            let before = self.passed();
-            let mut page = match self.tail.next(PAGE, Duration::from_secs(1)).await {
-                Ok(events) => {
-                    let ends = &self.ends;
-                    let events = events.into_iter().filter(|event| event.position <= ends.get(event.partition));
-                    Page { events: events.collect(), ..Page::default() }
-                }
+        loop {
+            let before = self.range.left();
+            let mut page = match self.range.next(PAGE, Duration::from_secs(1)).await {
+                Ok(Some(events)) => Page { events, ..Page::default() },
+                Ok(None) => return Ok(None),
                 Err(ReadError::Corrupt(why)) => Page { unreadable: Some(why), ..Page::default() },
                 Err(error @ ReadError::Gone { .. }) => bail!(error),
                 Err(ReadError::Unavailable(why)) => {
@@ -99,7 +87,7 @@ impl Reading {
                     Page::default()
                 }
             };
-            let passed = self.passed() - before;
+            let passed = before - self.range.left();
             if passed > 0 {
                 let found = page.events.len() as u64 + u64::from(page.unreadable.is_some());
                 page.skipped = passed.saturating_sub(found);
@@ -108,15 +96,8 @@ impl Reading {
                 return Ok(Some(page));
             }
             if self.alive.elapsed() > PATIENCE {
-                let left = self.ends.total() - self.passed();
-                bail!("nothing came from Kafka for {PATIENCE:?}; {left} records are not read yet");
+                bail!("nothing came from Kafka for {PATIENCE:?}; {before} records are not read yet");
             }
         }
-        Ok(None)
-    }
-
-    /// Places up to the ends that are behind it.
-    fn passed(&self) -> u64 {
-        self.ends.iter().map(|(partition, end)| self.tail.at().get(partition).min(end)).sum()
     }
 }
