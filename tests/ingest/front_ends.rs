@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use acs_events::{EventLog, EventSink, Partition, Positions, ReadError};
-use acs_events_kafka::{KafkaGroup, KafkaLog, WORK_TOPICS};
-use acs_ingest::{Config, Group};
+use acs_events::EventSink;
+use acs_events_kafka::KafkaGroup;
+use acs_ingest::Config;
 use acs_store::memory::MemorySessionCache;
 use acs_store::{CachedSession, SessionCache};
 use acs_types::{ControlTotals, EmitterId, EventBody, EventId, EventRecord, SessionOutcome, SessionStamp};
-use async_trait::async_trait;
 use fail::FailScenario;
 use tokio_util::sync::CancellationToken;
 
@@ -21,23 +20,6 @@ use crate::world::{GROUP, PATIENCE, World};
 const SILENT_AFTER: Duration = Duration::from_secs(8);
 const TOTALS: Duration = Duration::from_secs(2);
 const DEVICES: u8 = 12;
-
-struct Whole {
-    log: KafkaLog,
-    group: KafkaGroup,
-}
-
-#[async_trait]
-impl Group for Whole {
-    async fn ends(&self) -> Result<Positions, ReadError> {
-        let is_worked_on = |(partition, _): &(Partition, _)| partition.topic.is_some_and(|t| WORK_TOPICS.contains(&t));
-        Ok(self.log.ends().await?.iter().filter(is_worked_on).collect())
-    }
-
-    async fn done(&self) -> Result<Positions, ReadError> {
-        self.group.done().await
-    }
-}
 
 /// Device 1–6 are served by `front-1`, the others by `front-2`.
 fn front_end(device: u8) -> EmitterId {
@@ -60,10 +42,9 @@ async fn a_dead_front_end_is_known_to_every_process_and_a_living_one_is_not_take
     let (world, cache, stop) = (World::new(kafka), Arc::new(MemorySessionCache::default()), CancellationToken::new());
     let run = |name: &str| {
         let config = Config { silent_after: SILENT_AFTER, ..Config::new(emitter(name)) };
-        let log = KafkaLog::new(world.kafka.clone()).unwrap();
         let group = KafkaGroup::new(world.kafka.clone(), GROUP).unwrap();
         let ingest = world.configured(config).with_sessions(cache.clone());
-        let (ingest, stop) = (ingest.with_group(Arc::new(Whole { log, group })), stop.clone());
+        let (ingest, stop) = (ingest.with_group(Arc::new(group)), stop.clone());
         tokio::spawn(async move { ingest.run(stop).await })
     };
     let processes = [run("ingest-1"), run("ingest-2")];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use acs_events::{EventSink, MemoryEventLog};
+use acs_events::{EventGroup, EventSink, MemoryEventLog};
 use acs_events_kafka::{KafkaConfig, KafkaConsumer, KafkaGroup};
 use acs_ingest::{Config, Ingest, LogConsumer, Metrics};
 use acs_store::Store;

@@ -14,9 +14,9 @@
 //!
 //! Where to start: [`KafkaSink`]; then `tests/`.
 
-mod committed;
 mod config;
 mod consumer;
+mod group;
 mod log;
 mod message;
 mod metrics;
@@ -24,9 +24,9 @@ mod producer;
 mod sink;
 mod topics;
 
-pub use committed::KafkaGroup;
 pub use config::{Compression, ConfigError, Format, KafkaConfig, Sasl, SaslMechanism, Tls};
 pub use consumer::{KafkaConsumer, WORK_TOPICS};
+pub use group::KafkaGroup;
 pub use log::KafkaLog;
 pub use message::{RECORD_MAX, SCHEMA};
 pub use metrics::Metrics;

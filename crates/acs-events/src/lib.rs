@@ -25,7 +25,7 @@ mod sequence;
 mod topic;
 
 pub use log::{
-    AppendError, CommitError, Cursor, Delivery, EventConsumer, EventLog, EventSink, EventTail, LogPosition,
+    AppendError, CommitError, Cursor, Delivery, EventConsumer, EventGroup, EventLog, EventSink, EventTail, LogPosition,
     LoggedEvent, ReadError,
 };
 pub use memory::MemoryEventLog;

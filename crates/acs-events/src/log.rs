@@ -76,6 +76,16 @@ pub trait EventConsumer: Send {
     fn lag(&self) -> u64;
 }
 
+/// The whole log as those see it who share the work on it, asked from outside.
+#[async_trait]
+pub trait EventGroup: Send + Sync {
+    /// The ends of the partitions that are worked on.
+    async fn ends(&self) -> Result<Positions, ReadError>;
+
+    /// Up to where the work on them is done, whoever does it; what retention took is done.
+    async fn done(&self) -> Result<Positions, ReadError>;
+}
+
 /// What a consumer is given.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delivery {

@@ -1,25 +1,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use acs_events::{Positions, ReadError};
+use acs_events::Positions;
 use acs_types::{EmitterId, EventBody, EventRecord};
-use async_trait::async_trait;
 use tokio::time::Instant;
 
 /// Looks in the time after which a front-end is silent.
 const LOOKS: u32 = 8;
 /// Front-ends watched at once; of more than these only age tells.
 const WATCHED_MAX: usize = 10_000;
-
-/// The whole log as those see it who share the work on it.
-#[async_trait]
-pub trait Group: Send + Sync {
-    /// The ends of the partitions that are worked on.
-    async fn ends(&self) -> Result<Positions, ReadError>;
-
-    /// Up to where the work on them is done, whoever does it.
-    async fn done(&self) -> Result<Positions, ReadError>;
-}
 
 /// Which front-ends with open sessions are silent.
 ///

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use acs_events::{
-    AppendError, CommitError, Cursor, Delivery, EventConsumer, EventSink, LoggedEvent, Partition, Positions, ReadError,
+    AppendError, CommitError, Cursor, Delivery, EventConsumer, EventGroup, EventSink, LoggedEvent, Partition,
+    Positions, ReadError,
 };
 use acs_proto::{EndRequest, ErrorClass, Provisioning, ServiceError};
 use acs_store::{SessionCache, Store};
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::{Devices, Seen, change_record, changes, hash_of};
-use crate::front_ends::{FrontEnds, Group, cursor_name, sign};
+use crate::front_ends::{FrontEnds, cursor_name, sign};
 use crate::metrics::Metrics;
 use crate::open_sessions::OpenSessions;
 use crate::project::project_news;
@@ -110,7 +111,7 @@ pub struct Ingest {
     metrics: Metrics,
     emitted: AtomicU64,
     sessions: Option<Arc<dyn SessionCache>>,
-    group: Option<Arc<dyn Group>>,
+    group: Option<Arc<dyn EventGroup>>,
 }
 
 /// Where records come from, and what is kept in memory of them; all of it can be made again.
@@ -166,7 +167,7 @@ impl Ingest {
     /// The log beyond its own share: with it, front-ends whose records stop are known to be dead, and their sessions are closed
     /// within about two minutes.
     #[must_use]
-    pub fn with_group(self, group: Arc<dyn Group>) -> Self {
+    pub fn with_group(self, group: Arc<dyn EventGroup>) -> Self {
         Self { group: Some(group), ..self }
     }
 

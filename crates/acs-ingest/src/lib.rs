@@ -31,7 +31,6 @@ mod relay;
 mod writes;
 
 pub use consumer::LogConsumer;
-pub use front_ends::Group;
 pub use ingest::{Config, Ingest, IngestError};
 pub use metrics::Metrics;
 pub use project::{Patch, project};

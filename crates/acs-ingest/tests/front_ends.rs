@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use acs_events::{EventLog, EventSink, MemoryEventLog, Positions, ReadError};
-use acs_ingest::{Group, Ingest};
+use acs_events::{EventGroup, EventLog, EventSink, MemoryEventLog, Positions, ReadError};
+use acs_ingest::Ingest;
 use acs_store::memory::{MemorySessionCache, MemoryStore};
 use acs_store::{CachedSession, History, SessionCache};
 use acs_types::{ControlTotals, EventBody, EventId, EventRecord, SessionId, SessionOutcome, SessionStamp};
@@ -25,7 +25,7 @@ struct Whole {
 }
 
 #[async_trait]
-impl Group for Whole {
+impl EventGroup for Whole {
     async fn ends(&self) -> Result<Positions, ReadError> {
         self.log.ends().await
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use acs_events::contract::record;
-use acs_events::{Cursor, Delivery, EventConsumer, EventSink, LoggedEvent, Partition, Positions};
+use acs_events::{Cursor, Delivery, EventConsumer, EventGroup, EventSink, LoggedEvent, Partition, Positions};
 use acs_events_kafka::{KafkaConfig, KafkaConsumer, KafkaGroup, WORK_TOPICS};
 use acs_types::{EventBody, EventId, EventRecord, TaskId, TaskKind, TaskTransition};
 

@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use acs_events::{EventLog, EventSink, Partition, Positions, ReadError};
-use acs_events_kafka::{KafkaConsumer, KafkaGroup, KafkaLog, WORK_TOPICS};
-use acs_ingest::{Group, Relay};
+use acs_events::EventSink;
+use acs_events_kafka::{KafkaConsumer, KafkaGroup};
+use acs_ingest::Relay;
 use acs_proto::remote::{PeerName, TlsFiles};
 use acs_session_redis::RedisConfig;
 use acs_store_scylla::ScyllaConfig;
-use async_trait::async_trait;
 
 use super::network;
 use super::running::{Running, open_keys};
@@ -54,10 +53,7 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let (provisioning, _) = network::provisioning(&running, config.provisioning, &identity);
     let store = running.store(config.store, &keys).await?;
     let events = running.events(&config.kafka, None).await?;
-    let group = Whole {
-        log: KafkaLog::new(config.kafka.client.clone())?,
-        group: KafkaGroup::new(config.kafka.client.clone(), GROUP)?,
-    };
+    let group = KafkaGroup::new(config.kafka.client.clone(), GROUP)?;
     let consumer = Box::new(KafkaConsumer::join(config.kafka.client, GROUP)?);
     let metrics = running.process.ingest_metrics();
     let sink: Arc<dyn EventSink> = Arc::new(events.clone());
@@ -69,27 +65,4 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let ingest = ingest.with_sessions(running.sessions(config.redis)?).with_group(Arc::new(group));
     running.spawn_until_ending(|stop| async move { ingest.run(stop).await });
     running.work(Some(&events)).await
-}
-
-/// What all processes of the group work on together.
-struct Whole {
-    log: KafkaLog,
-    group: KafkaGroup,
-}
-
-#[async_trait]
-impl Group for Whole {
-    async fn ends(&self) -> Result<Positions, ReadError> {
-        let is_worked_on = |(partition, _): &(Partition, _)| partition.topic.is_some_and(|t| WORK_TOPICS.contains(&t));
-        Ok(self.log.ends().await?.iter().filter(is_worked_on).collect())
-    }
-
-    async fn done(&self) -> Result<Positions, ReadError> {
-        let (mut done, starts) = tokio::try_join!(self.group.done(), self.log.starts())?;
-        // What retention took needs nobody's work any more.
-        for (partition, start) in starts.iter() {
-            done.set(partition, done.get(partition).max(start));
-        }
-        Ok(done)
-    }
 }

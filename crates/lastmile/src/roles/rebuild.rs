@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use acs_events::EventGroup;
 use acs_events_kafka::{KafkaGroup, KafkaLog};
 use acs_ingest::{Progress, Rebuild};
 use acs_store_scylla::{ScyllaConfig, ScyllaStore};

@@ -1,22 +1,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acs_events::{Partition, Positions, ReadError};
+use acs_events::{EventGroup, EventLog, Partition, Positions, ReadError};
+use async_trait::async_trait;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::log::{add, partition_of, reader};
-use crate::{ConfigError, KafkaConfig, WORK_TOPICS};
+use crate::{ConfigError, KafkaConfig, KafkaLog, WORK_TOPICS};
 
 /// How long the coordinator of the group may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How far a group has come, asked from outside: it does not become a member.
+/// How far a group has come with [`WORK_TOPICS`], asked from outside: it does not become a member.
 #[derive(Clone)]
 pub struct KafkaGroup {
     config: Arc<KafkaConfig>,
     client: Arc<BaseConsumer>,
+    log: KafkaLog,
 }
 
 impl KafkaGroup {
@@ -25,11 +27,11 @@ impl KafkaGroup {
         let mut settings = reader(&config)?;
         settings.set("group.id", format!("{}{group}", config.topic_prefix));
         let client = settings.create().map_err(|e: KafkaError| ConfigError::Refused(e.to_string()))?;
-        Ok(Self { config: Arc::new(config), client: Arc::new(client) })
+        Ok(Self { log: KafkaLog::new(config.clone())?, config: Arc::new(config), client: Arc::new(client) })
     }
 
-    /// Up to where all work is done, in every partition of [`WORK_TOPICS`]; 0 where nothing was committed yet.
-    pub async fn done(&self) -> Result<Positions, ReadError> {
+    /// What was committed; nothing of partitions where nothing was yet.
+    async fn committed(&self) -> Result<Positions, ReadError> {
         let group = self.clone();
         let asked = tokio::task::spawn_blocking(move || group.ask()).await;
         let unavailable = |why: String| ReadError::Unavailable(format!("how far the group has come: {why}"));
@@ -53,4 +55,22 @@ impl KafkaGroup {
         }
         Ok(done)
     }
+}
+
+#[async_trait]
+impl EventGroup for KafkaGroup {
+    async fn ends(&self) -> Result<Positions, ReadError> {
+        Ok(of_work(&self.log.ends().await?))
+    }
+
+    async fn done(&self) -> Result<Positions, ReadError> {
+        let (committed, starts) = tokio::try_join!(self.committed(), self.log.starts())?;
+        let done = |(partition, start): (Partition, u64)| (partition, committed.get(partition).max(start));
+        Ok(of_work(&starts).iter().map(done).collect())
+    }
+}
+
+fn of_work(positions: &Positions) -> Positions {
+    let is_worked_on = |(partition, _): &(Partition, _)| partition.topic.is_some_and(|t| WORK_TOPICS.contains(&t));
+    positions.iter().filter(is_worked_on).collect()
 }
