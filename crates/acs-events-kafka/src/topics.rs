@@ -38,6 +38,8 @@ pub enum TopicsError {
     Unfit {
         /// One for each fault found.
         problems: Vec<String>,
+        /// All of them exist with their partitions, so that they can be read.
+        readable: bool,
     },
     /// A topic could not be created.
     #[error("topic {topic} could not be created: {reason}")]
@@ -78,13 +80,14 @@ pub async fn check_topics(config: &KafkaConfig) -> Result<(), TopicsError> {
         let settings = settings.ok();
         judge(config, name, &metadata, settings.as_ref(), &mut unusable, &mut weak);
     }
+    let readable = unusable.is_empty();
     if !config.allow_weak_topics {
         unusable.append(&mut weak);
     }
     for problem in weak {
         tracing::warn!(problem, "an event topic is weaker than promises need");
     }
-    if unusable.is_empty() { Ok(()) } else { Err(TopicsError::Unfit { problems: unusable }) }
+    if unusable.is_empty() { Ok(()) } else { Err(TopicsError::Unfit { problems: unusable, readable }) }
 }
 
 /// Makes the topics that do not exist yet; those that do stay as they are. Safe to repeat and to run at once.
@@ -156,19 +159,25 @@ fn admin(config: &KafkaConfig) -> Result<Arc<AdminClient<DefaultClientContext>>,
 
 /// The id of the cluster behind the brokers: the same whichever of its names they are given by.
 pub async fn cluster_id(config: &KafkaConfig) -> Result<String, TopicsError> {
-    let admin = admin(config)?;
-    let asked = tokio::task::spawn_blocking(move || admin.inner().fetch_cluster_id(PATIENCE)).await;
-    let unavailable = |reason| TopicsError::Unavailable { servers: config.bootstrap_servers.clone(), reason };
-    let told = asked.map_err(|e| unavailable(e.to_string()))?;
-    told.ok_or_else(|| unavailable("no broker told the id of its cluster".to_owned()))
+    let untold = || "no broker told the id of its cluster".to_owned();
+    ask(config, &admin(config)?, move |admin| admin.inner().fetch_cluster_id(PATIENCE).ok_or_else(untold)).await
 }
 
 async fn metadata(
     config: &KafkaConfig,
     admin: &Arc<AdminClient<DefaultClientContext>>,
 ) -> Result<Metadata, TopicsError> {
+    ask(config, admin, |admin| admin.inner().fetch_metadata(None, PATIENCE)).await
+}
+
+/// A question that blocks who asks it.
+async fn ask<T: Send + 'static, E: ToString + Send + 'static>(
+    config: &KafkaConfig,
+    admin: &Arc<AdminClient<DefaultClientContext>>,
+    question: impl FnOnce(&AdminClient<DefaultClientContext>) -> Result<T, E> + Send + 'static,
+) -> Result<T, TopicsError> {
     let admin = Arc::clone(admin);
-    let asked = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(None, PATIENCE)).await;
+    let asked = tokio::task::spawn_blocking(move || question(&admin)).await;
     let unavailable = |reason| TopicsError::Unavailable { servers: config.bootstrap_servers.clone(), reason };
     asked.map_err(|e| unavailable(e.to_string()))?.map_err(|e| unavailable(e.to_string()))
 }

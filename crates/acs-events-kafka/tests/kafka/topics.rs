@@ -6,7 +6,7 @@ use crate::service::{brokers, fresh, weak};
 
 fn problems(result: Result<(), TopicsError>) -> Vec<String> {
     match result {
-        Err(TopicsError::Unfit { problems }) => problems,
+        Err(TopicsError::Unfit { problems, .. }) => problems,
         other => panic!("{other:?}"),
     }
 }

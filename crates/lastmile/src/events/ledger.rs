@@ -14,28 +14,17 @@ use cwmp_model::Timestamp;
 use serde::Serialize;
 
 use super::numbers::{Numbers, count};
+use super::when::Window;
 
 /// Records of the window that are kept in mind; about 100 bytes each.
 const RECORDS_MAX: usize = 20_000_000;
 /// Incomplete sessions that are named; the others are only counted.
 const NAMED_MAX: usize = 1000;
 
-/// What is judged, by the time it happened.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Window {
-    pub(super) from: Option<Timestamp>,
-    pub(super) to: Option<Timestamp>,
-}
-
-impl Window {
-    fn has(&self, moment: Timestamp) -> bool {
-        self.from.is_none_or(|from| from <= moment) && self.to.is_none_or(|to| moment <= to)
-    }
-}
-
 /// What is known of the log. It is given every record that is kept, whatever the window: gaps have no time.
 #[derive(Debug)]
 pub(super) struct Ledger {
+    /// What is judged.
     window: Window,
     records_max: usize,
     /// Partitions of which retention took the beginning, until their first record shows how old the rest is.
@@ -131,10 +120,10 @@ impl Ledger {
         }
         let emitter = self.emitters.entry(record.emitter.clone()).or_default();
         emitter.numbers.insert(record.emitter_seq);
-        if !self.window.has(record.occurred_at) && !self.is_of_session_in_window(record) {
+        let is_counted = self.window.has(record.occurred_at);
+        if !is_counted && !self.is_of_session_in_window(record) {
             return Ok(());
         }
-        let is_counted = self.window.has(record.occurred_at);
         self.messages += u64::from(is_counted);
         let content = hash(&record.to_bytes(&Unsealed));
         if let Some(known) = self.known.get(&record.event_id) {

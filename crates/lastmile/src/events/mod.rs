@@ -71,11 +71,6 @@ impl Common {
         Ok(settings)
     }
 
-    /// The log that the configuration names.
-    fn kafka(&self) -> Result<Kafka, Failure> {
-        Ok(read(self.settings()?)?.1)
-    }
-
     fn is_json(&self) -> bool {
         self.output == ctl::OutputFormat::Json
     }
@@ -139,14 +134,14 @@ fn begin(command: Command) -> Result<ExitCode, Failure> {
         Command::Verify(options) => options.common(),
         Command::Replay(options) => options.common(),
     };
-    let (log, _) = read(common.settings()?)?;
+    let (log, kafka) = read(common.settings()?)?;
     acs_telemetry::logging::init(&log).map_err(anyhow::Error::from)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("threads")?;
     runtime.block_on(async {
         match command {
-            Command::Tail(options) => tail::run(options).await,
-            Command::Verify(options) => verify::run(options).await,
-            Command::Replay(options) => replay::run(options).await,
+            Command::Tail(options) => tail::run(options, kafka.client).await,
+            Command::Verify(options) => verify::run(options, kafka.client).await,
+            Command::Replay(options) => replay::run(options, kafka.client).await,
         }
     })
 }

@@ -15,7 +15,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::reading::Reading;
-use super::{Common, Failure, Filter, print, read, when};
+use super::when::{self, Window};
+use super::{Common, Failure, Filter, print, read};
 
 /// Records sent at a time.
 const BATCH_MAX: u64 = 500;
@@ -68,8 +69,7 @@ impl Options {
     }
 
     fn takes(&self, event: &LoggedEvent) -> bool {
-        let at = event.record.occurred_at;
-        self.from.is_none_or(|from| from <= at) && self.to.is_none_or(|to| at <= to) && self.filter.takes(event)
+        Window { from: self.from, to: self.to }.has(event.record.occurred_at) && self.filter.takes(event)
     }
 }
 
@@ -83,8 +83,7 @@ struct Sent {
     unreadable: u64,
 }
 
-pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
-    let source = options.common.kafka()?.client;
+pub(super) async fn run(options: Options, source: KafkaConfig) -> Result<ExitCode, Failure> {
     let target = target(&options)?;
     if is_same(&target.client, &source).await.map_err(anyhow::Error::from)? {
         let problem = "the target is the source: everyone would get the events again; name --to-prefix or --to-brokers";

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use acs_events::{EventLog, LoggedEvent, Positions, ReadError, newest};
-use acs_events_kafka::KafkaLog;
+use acs_events_kafka::{KafkaConfig, KafkaLog};
 use anyhow::Context;
 
 use super::{Common, Failure, Filter, print, reading};
@@ -36,8 +36,8 @@ impl Options {
     }
 }
 
-pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
-    let log = KafkaLog::new(options.common.kafka()?.client).map_err(anyhow::Error::from)?;
+pub(super) async fn run(options: Options, kafka: KafkaConfig) -> Result<ExitCode, Failure> {
+    let log = KafkaLog::new(kafka).map_err(anyhow::Error::from)?;
     let ends = reading::ends(&log).await.map_err(anyhow::Error::from)?;
     let last = options.last as usize;
     let takes = |event: &LoggedEvent| options.filter.takes(event);

@@ -6,9 +6,10 @@ use acs_events_kafka::{KafkaConfig, KafkaLog, TopicsError, check_topics};
 use cwmp_model::Timestamp;
 use serde::Serialize;
 
-use super::ledger::{Ledger, Report, Window};
+use super::ledger::{Ledger, Report};
 use super::reading::Reading;
-use super::{Common, Failure, print, when};
+use super::when::{self, Window};
+use super::{Common, Failure, print};
 
 /// `verify`
 ///
@@ -43,8 +44,7 @@ struct Findings {
     report: Report,
 }
 
-pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
-    let kafka = options.common.kafka()?.client;
+pub(super) async fn run(options: Options, kafka: KafkaConfig) -> Result<ExitCode, Failure> {
     if let (Some(from), Some(to)) = (options.from, options.to)
         && from > to
     {
@@ -67,13 +67,9 @@ async fn weak_topics(kafka: &KafkaConfig) -> anyhow::Result<Vec<String>> {
     match check_topics(kafka).await {
         Ok(()) => Ok(Vec::new()),
         // Without its partitions nothing can be read.
-        Err(TopicsError::Unfit { problems }) if problems.iter().all(|problem| !is_unusable(problem)) => Ok(problems),
+        Err(TopicsError::Unfit { problems, readable: true }) => Ok(problems),
         Err(error) => Err(error.into()),
     }
-}
-
-fn is_unusable(problem: &str) -> bool {
-    problem.contains("does not exist") || problem.contains("partitions instead of")
 }
 
 async fn read(log: &KafkaLog, window: Window) -> anyhow::Result<Report> {

@@ -4,6 +4,19 @@ use cwmp_model::Timestamp;
 
 use crate::ctl::duration;
 
+/// A time within which something happened, both ends included; open where there is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Window {
+    pub(super) from: Option<Timestamp>,
+    pub(super) to: Option<Timestamp>,
+}
+
+impl Window {
+    pub(super) fn has(&self, moment: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= moment) && self.to.is_none_or(|to| moment <= to)
+    }
+}
+
 /// `2026-01-31T12:00:00Z`, or how long ago: `90m`, `2h`, `7d`.
 pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
     parse_at(text, jiff::Timestamp::now())
