@@ -310,9 +310,7 @@ fn binaries(options: &Options) -> Result<PathBuf> {
 
 /// `cluster` of the build folder.
 fn folder() -> Result<PathBuf> {
-    let folder = services::folder()?.with_file_name("cluster");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    Ok(folder)
+    process::build_folder("cluster")
 }
 
 /// Whether a role says that it is ready.

@@ -4,18 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use cargo_metadata::MetadataCommand;
 
-use crate::process::{self, answers, need_package, root, run};
+use crate::process::{self, answers, build_folder, need_package, root, run};
 
 /// The schema files that a consumer needs.
 const SCHEMA: [&str; 3] = ["lastmile/v1/cwmp.proto", "lastmile/v1/records.proto", "lastmile/v1/events.proto"];
 
 /// Installs interpreters and libraries, makes the classes of `/proto` and builds; all of it in the build folder.
 pub(crate) fn prepare() -> anyhow::Result<()> {
-    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec()?;
-    let folder = metadata.target_directory.join("consumers").into_std_path_buf();
-    fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+    let folder = build_folder("consumers")?;
     println!("the consumers in Python and Java are prepared in {}", folder.display());
     python(&folder.join("python"))?;
     java(&folder.join("java"))?;

@@ -1,14 +1,25 @@
 //! Running other programs, from the root of the repository.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
+use cargo_metadata::MetadataCommand;
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.ancestors().nth(2).unwrap_or(manifest).to_owned()
+}
+
+/// A folder of this name in the build folder; made if it is missing.
+pub(crate) fn build_folder(name: &str) -> anyhow::Result<PathBuf> {
+    let manifest = root().join("Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().context("the build folder")?;
+    let folder = metadata.target_directory.join(name).into_std_path_buf();
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
 }
 
 /// Runs cargo with `arguments` and shows what it prints.

@@ -36,13 +36,12 @@ mod set;
 pub(crate) mod tls;
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result};
-use cargo_metadata::MetadataCommand;
 use clap::{Subcommand, ValueEnum};
 
 use crate::process;
@@ -210,11 +209,7 @@ fn variables(set: &Set, cql: &Cql) -> Vec<Variable> {
 
 /// `services` of the build folder.
 pub(crate) fn folder() -> Result<PathBuf> {
-    let manifest = process::root().join("Cargo.toml");
-    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().context("the build folder")?;
-    let folder = metadata.target_directory.join("services").into_std_path_buf();
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    Ok(folder)
+    process::build_folder("services")
 }
 
 /// Two commands at once would start everything twice: the second waits.
