@@ -17,7 +17,7 @@ use clap::{Args, Subcommand};
 
 use crate::process;
 use crate::services::server::{self, Server};
-use crate::services::{self, Cql, Nodes, tls};
+use crate::services::{self, Cql, Which, tls};
 
 /// Where CPEs connect: haproxy.
 const CPES: u16 = 7547;
@@ -70,7 +70,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
 
 fn up(options: &Options) -> Result<()> {
     process::need_package("haproxy", "-v", "haproxy")?;
-    let variables = services::up(Nodes::One, &Cql::Cassandra)?.variables;
+    let variables = services::up(&Which::default(), &Cql::Cassandra)?.variables;
     let binaries = binaries(options)?;
     let cluster = Cluster { folder: folder()?, binaries };
     let _lock = services::lock(&cluster.folder)?;

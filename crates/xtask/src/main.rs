@@ -1,10 +1,12 @@
-//! The project's own commands: `cargo xtask test`, `services`, `cluster`, `consumers`, `lint`, `tidy`, `openapi`, `catalogue`.
+//! The project's own commands: `cargo xtask test`, `faults`, `services`, `cluster`, `consumers`, `lint`, `tidy`, `openapi`,
+//! `catalogue`.
 //!
 //! Everything that CI does is here, so that it is the same command on every machine.
 
 mod catalogue;
 mod cluster;
 mod consumers;
+mod faults;
 mod lint;
 mod process;
 mod promises;
@@ -29,6 +31,8 @@ struct Arguments {
 enum Command {
     /// Passes all tests; installs and starts what they need, and says so.
     Test(test::Options),
+    /// The tests that kill, stop and delay things under load, one after another; ends with a table of verdicts and figures.
+    Faults(faults::Options),
     /// Kafka, Cassandra and Redis on loopback, for the tests.
     #[command(subcommand)]
     Services(services::Command),
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test(options) => test::run(&options),
+        Command::Faults(options) => faults::run(&options),
         Command::Services(command) => services::run(&command),
         Command::Cluster(command) => cluster::run(&command),
         Command::Consumers => consumers::prepare(),

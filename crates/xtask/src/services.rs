@@ -1,9 +1,10 @@
 //! `cargo xtask services`: Apache Kafka, Apache Cassandra and Redis on loopback, for the tests.
 //!
-//! There are two sets, which may run side by side: one node of each kind (the default), and three (`--nodes 3`, for
-//! tests that kill some). A set lies in `services/nodes-1` or `services/nodes-3` of the build folder, with a folder for
-//! each server: its configuration, its data, `log`, `pid`. A server that was killed goes on with its data at the next
-//! `up`; `down` ends the servers of a set and removes the set. The jars in `services/jars` are kept.
+//! There are two usual sets, which may run side by side: one node of each kind (the default), and three (`--nodes 3`, for
+//! tests that kill some); `--set NAME` is a further one beside them. A set lies in a folder of `services` in the build
+//! folder, `nodes-1`, `nodes-3` or `NAME-1`, with a folder for each server: its configuration, its data, `log`, `pid`. A
+//! server that was killed goes on with its data at the next `up`; `down` ends the servers of a set and removes the set. The
+//! jars in `services/jars` are kept. What the tests are told of a set stands in its folder, too: `variables.json`.
 //!
 //! The tests learn the addresses from these variables, which `cargo xtask test` sets and `services status` prints. Those
 //! with a default are found without a variable, too, unless the port belonged to somebody else.
@@ -24,7 +25,7 @@
 //! | `LASTMILE_TEST_SERVICES` | the folder of the set; `NAME/pid` is the process of a server (`kafka-1`, `cassandra-2`) | |
 //!
 //! The servers are shared by all tests that run: a test uses names of its own, and stops none of them (a test that has
-//! to kill uses the set of three).
+//! to kill uses the set of three, or one of its own, as `cargo xtask faults` has).
 
 mod cassandra;
 mod kafka;
@@ -41,8 +42,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use anyhow::{Context, Result};
-use clap::{Subcommand, ValueEnum};
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::process;
 use crate::services::set::Set;
@@ -53,23 +54,45 @@ pub(crate) type Variable = (&'static str, String);
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Starts what does not run; returns at once if all does.
-    Up {
-        /// How many brokers and CQL servers.
-        #[arg(long, value_enum, default_value_t)]
-        nodes: Nodes,
-    },
+    Up(Which),
     /// Ends the servers of a set and removes their data.
-    Down {
-        /// Which set.
-        #[arg(long, value_enum, default_value_t)]
-        nodes: Nodes,
-    },
+    Down(Which),
     /// Tells what runs, where, and the variables for the tests.
-    Status {
-        /// Which set.
-        #[arg(long, value_enum, default_value_t)]
-        nodes: Nodes,
-    },
+    Status(Which),
+}
+
+/// Which set.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Which {
+    /// How many brokers and CQL servers.
+    #[arg(long, value_enum, default_value_t)]
+    nodes: Nodes,
+    /// A further set of this size, with folder and ports of its own: small letters and digits.
+    #[arg(long, value_name = "NAME", value_parser = set_name)]
+    set: Option<String>,
+}
+
+impl Which {
+    /// The set of three that needs no name.
+    pub(crate) fn of_three() -> Self {
+        Self { nodes: Nodes::Three, set: None }
+    }
+
+    /// A further set of one.
+    pub(crate) fn named(name: &str) -> Self {
+        Self { nodes: Nodes::One, set: Some(name.to_owned()) }
+    }
+
+    /// The name of its folder.
+    pub(crate) fn folder(&self) -> String {
+        format!("{}-{}", self.set.as_deref().unwrap_or("nodes"), self.nodes.count())
+    }
+}
+
+fn set_name(text: &str) -> Result<String> {
+    let fits = !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    ensure!(fits && text != "nodes", "`{text}` names no set: use small letters and digits, and not `nodes`");
+    Ok(text.to_owned())
 }
 
 /// The size of a set.
@@ -93,9 +116,9 @@ impl Nodes {
 
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
-        Command::Up { nodes } => up(*nodes, &Cql::Cassandra).map(|_| ()),
-        Command::Down { nodes } => down(*nodes),
-        Command::Status { nodes } => status(*nodes),
+        Command::Up(which) => up(which, &Cql::Cassandra).map(|_| ()),
+        Command::Down(which) => down(which),
+        Command::Status(which) => status(which),
     }
 }
 
@@ -117,10 +140,10 @@ pub(crate) struct Up {
 }
 
 /// Starts the servers that do not run and waits until all take connections.
-pub(crate) fn up(nodes: Nodes, cql: &Cql) -> Result<Up> {
+pub(crate) fn up(which: &Which, cql: &Cql) -> Result<Up> {
     let folder = folder()?;
     let _lock = lock(&folder)?;
-    let set = Set::open(&folder, nodes)?;
+    let set = Set::open(&folder, which)?;
     let is_new = !folders(&set).iter().any(|folder| server::running(folder).is_some());
     set.create()?;
     let started = start(&set, cql);
@@ -131,22 +154,24 @@ pub(crate) fn up(nodes: Nodes, cql: &Cql) -> Result<Up> {
     if !started? {
         println!("services: already up ({})", set.folder().display());
     }
-    Ok(Up { is_new, variables: variables(&set, cql) })
+    let variables = variables(&set, cql);
+    set.tell(&variables)?;
+    Ok(Up { is_new, variables })
 }
 
 /// Ends the servers of a set and removes their data.
-pub(crate) fn down(nodes: Nodes) -> Result<()> {
+pub(crate) fn down(which: &Which) -> Result<()> {
     let folder = folder()?;
     let _lock = lock(&folder)?;
-    let set = Set::open(&folder, nodes)?;
+    let set = Set::open(&folder, which)?;
     let ended = server::stop(&folders(&set))?;
     set.remove()?;
     println!("services: {ended} ended");
     Ok(())
 }
 
-fn status(nodes: Nodes) -> Result<()> {
-    let set = Set::open(&folder()?, nodes)?;
+fn status(which: &Which) -> Result<()> {
+    let set = Set::open(&folder()?, which)?;
     let names = set.servers();
     if names.is_empty() {
         println!("services: none up in {}", set.folder().display());
@@ -221,4 +246,23 @@ pub(crate) fn lock(folder: &Path) -> Result<File> {
         file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
     }
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_a_folder_of_its_own() {
+        let folders = [Which::default(), Which::of_three(), Which::named("faults")].map(|which| which.folder());
+        assert_eq!(folders, ["nodes-1", "nodes-3", "faults-1"]);
+    }
+
+    #[test]
+    fn a_name_is_no_path_and_not_that_of_the_usual_sets() {
+        assert!(set_name("faults2").is_ok());
+        for name in ["", "nodes", "../x", "Faults", "a-b"] {
+            assert!(set_name(name).is_err(), "{name}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, ensure};
 use cargo_metadata::MetadataCommand;
 
-use crate::services::{self, Cql, Nodes, Variable};
+use crate::services::{self, Cql, Variable, Which};
 use crate::{consumers, process};
 
 /// The crates whose tests, and whose dependents' tests, want real servers.
@@ -44,13 +44,13 @@ fn with_services(options: &Options) -> anyhow::Result<()> {
         Cql::Cassandra => println!("the tests use real servers: Kafka, Cassandra and Redis on loopback"),
         Cql::Running(address) => println!("the tests use real servers: Kafka and Redis on loopback, CQL at {address}"),
     }
-    let up = services::up(Nodes::One, &cql)?;
+    let up = services::up(&Which::default(), &cql)?;
     let result = tests(options.package.as_deref(), &up.variables);
     if !up.is_new {
         return result;
     }
     // What the tests say is more important than what the end of the services says.
-    let ended = services::down(Nodes::One);
+    let ended = services::down(&Which::default());
     result.and(ended)
 }
 

@@ -7,10 +7,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use super::Nodes;
+use super::{Nodes, Which};
 
 /// Added for the set of three, so that both sets can run.
 const SET_OF_THREE: u16 = 10_000;
+/// Added for a set with a name; several of them look for free ports from there on.
+const NAMED_SET: u16 = 5_000;
 /// Added for each further broker.
 const NODE: u16 = 100;
 /// Above it the kernel takes ports for outgoing connections.
@@ -38,16 +40,16 @@ pub(super) struct Ports(BTreeMap<String, u16>);
 
 impl Ports {
     /// For a new set.
-    pub(super) fn choose(nodes: Nodes) -> Result<Self> {
-        choose(&usual(nodes), is_free).map(Self)
+    pub(super) fn choose(which: &Which) -> Result<Self> {
+        choose(&usual(which), is_free).map(Self)
     }
 
     /// Those of a set that exists; for uses that it did not know, new ones.
-    pub(super) fn read(file: &Path, nodes: Nodes) -> Result<Self> {
+    pub(super) fn read(file: &Path, which: &Which) -> Result<Self> {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         let known: BTreeMap<String, u16> = serde_json::from_str(&text)
             .with_context(|| format!("{} is damaged: end the processes of its folder and remove it", file.display()))?;
-        let mut ports = Self::choose(nodes)?;
+        let mut ports = Self::choose(which)?;
         ports.0.extend(known);
         Ok(ports)
     }
@@ -58,8 +60,8 @@ impl Ports {
     }
 
     /// Those that are not the usual ones, as (use, usual port, port).
-    pub(super) fn moved(&self, nodes: Nodes) -> Vec<(String, u16, u16)> {
-        let all = usual(nodes).into_iter().map(|(of, usual)| (self.get(&of), of, usual));
+    pub(super) fn moved(&self, which: &Which) -> Vec<(String, u16, u16)> {
+        let all = usual(which).into_iter().map(|(of, usual)| (self.get(&of), of, usual));
         all.filter(|(port, _, usual)| port != usual).map(|(port, of, usual)| (of, usual, port)).collect()
     }
 
@@ -69,12 +71,16 @@ impl Ports {
     }
 }
 
-fn usual(nodes: Nodes) -> Vec<(String, u16)> {
-    let base = if nodes == Nodes::Three { SET_OF_THREE } else { 0 };
+fn usual(which: &Which) -> Vec<(String, u16)> {
+    let base = match which {
+        Which { set: Some(_), .. } => NAMED_SET,
+        Which { nodes: Nodes::Three, .. } => SET_OF_THREE,
+        Which { nodes: Nodes::One, .. } => 0,
+    };
     let mut usual: Vec<(String, u16)> = REDIS.iter().map(|(of, port)| ((*of).to_owned(), port + base)).collect();
     usual.push(("cassandra-storage".to_owned(), 17_000 + base));
     usual.push(("cassandra-cql".to_owned(), 19_042 + base));
-    for node in 1..=nodes.count() {
+    for node in 1..=which.nodes.count() {
         let base = base + (node - 1) * NODE;
         usual.push((format!("kafka-{node}-plain"), 19_092 + base));
         usual.push((format!("kafka-{node}-tls"), 19_093 + base));
@@ -115,7 +121,8 @@ mod tests {
 
     #[test]
     fn the_sets_share_no_usual_port() {
-        let mut all: Vec<u16> = [Nodes::One, Nodes::Three].into_iter().flat_map(usual).map(|(_, port)| port).collect();
+        let sets = [Which::default(), Which::of_three(), Which::named("faults")];
+        let mut all: Vec<u16> = sets.iter().flat_map(usual).map(|(_, port)| port).collect();
         let count = all.len();
         all.sort_unstable();
         all.dedup();
@@ -125,24 +132,24 @@ mod tests {
 
     #[test]
     fn a_port_that_moved_is_told() {
-        let mut ports = Ports(usual(Nodes::One).into_iter().collect());
-        assert_eq!(ports.moved(Nodes::One), []);
+        let mut ports = Ports(usual(&Which::default()).into_iter().collect());
+        assert_eq!(ports.moved(&Which::default()), []);
         ports.0.insert("redis".to_owned(), 17_777);
-        assert_eq!(ports.moved(Nodes::One), [("redis".to_owned(), 16_379, 17_777)]);
+        assert_eq!(ports.moved(&Which::default()), [("redis".to_owned(), 16_379, 17_777)]);
     }
 
     #[test]
     fn ports_are_remembered() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ports.json");
-        let ports = Ports::choose(Nodes::Three).unwrap();
+        let ports = Ports::choose(&Which::of_three()).unwrap();
         ports.write(&file).unwrap();
-        assert_eq!(Ports::read(&file, Nodes::Three).unwrap().0, ports.0);
+        assert_eq!(Ports::read(&file, &Which::of_three()).unwrap().0, ports.0);
         fs::write(&file, "{\"redis\": 17777}").unwrap();
-        let read = Ports::read(&file, Nodes::One).unwrap();
+        let read = Ports::read(&file, &Which::default()).unwrap();
         assert_eq!(read.get("redis"), 17_777);
         assert!(read.get("kafka-1-tls") > 0, "a use from after the file was written");
         fs::write(&file, "{").unwrap();
-        assert!(Ports::read(&file, Nodes::One).is_err());
+        assert!(Ports::read(&file, &Which::default()).is_err());
     }
 }

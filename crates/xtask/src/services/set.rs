@@ -1,21 +1,24 @@
 //! A set of servers: its folder and its ports.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::Nodes;
 use super::ports::Ports;
 use super::server::log;
+use super::{Variable, Which};
 
 /// Remembers the ports.
 const PORTS: &str = "ports.json";
+/// What the tests are told of the set.
+const VARIABLES: &str = "variables.json";
 
-/// One of the two sets.
+/// One of the sets.
 pub(super) struct Set {
-    nodes: Nodes,
+    which: Which,
     /// `services` of the build folder.
     kept: PathBuf,
     folder: PathBuf,
@@ -24,29 +27,37 @@ pub(super) struct Set {
 
 impl Set {
     /// The set below `services`, as it is or as it would be.
-    pub(super) fn open(services: &Path, nodes: Nodes) -> Result<Self> {
-        let folder = services.join(format!("nodes-{}", nodes.count()));
+    pub(super) fn open(services: &Path, which: &Which) -> Result<Self> {
+        let folder = services.join(which.folder());
         let exists = !servers(&folder).is_empty();
-        let ports = if exists { Ports::read(&folder.join(PORTS), nodes)? } else { Ports::choose(nodes)? };
-        Ok(Self { nodes, kept: services.to_owned(), folder, ports })
+        let ports = if exists { Ports::read(&folder.join(PORTS), which)? } else { Ports::choose(which)? };
+        Ok(Self { which: which.clone(), kept: services.to_owned(), folder, ports })
     }
 
     /// Makes the folder and writes down the ports. Tells those that a test does not find without its variable.
     pub(super) fn create(&self) -> Result<()> {
-        for (of, usual, port) in self.ports.moved(self.nodes) {
+        for (of, usual, port) in self.ports.moved(&self.which) {
             println!("port {usual} belongs to somebody else: {of} has {port}");
         }
         fs::create_dir_all(&self.folder).with_context(|| format!("cannot make {}", self.folder.display()))?;
         self.ports.write(&self.folder.join(PORTS))
     }
 
+    /// Writes down what the tests are told, for those that look for this set by its folder.
+    pub(super) fn tell(&self, variables: &[Variable]) -> Result<()> {
+        let file = self.folder.join(VARIABLES);
+        let told: BTreeMap<_, _> = variables.iter().map(|(name, value)| (*name, value)).collect();
+        fs::write(&file, serde_json::to_string_pretty(&told)?)
+            .with_context(|| format!("cannot write {}", file.display()))
+    }
+
     /// Brokers and CQL servers: 1 to `count`.
     pub(super) fn nodes(&self) -> std::ops::RangeInclusive<u16> {
-        1..=self.nodes.count()
+        1..=self.count()
     }
 
     pub(super) fn count(&self) -> u16 {
-        self.nodes.count()
+        self.which.nodes.count()
     }
 
     /// What outlives the set.
