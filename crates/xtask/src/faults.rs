@@ -2,7 +2,7 @@
 //!
 //! Each gets the servers that it needs before it begins: the usual set, the set `faults` whose servers it may kill, or the
 //! set of three. A server that the test before left dead is started again. What a test found out is its exit status and its
-//! line `FIGURES key=value …`; both stand in the table at the end.
+//! line `figures: …`; both stand in the table at the end.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -18,7 +18,7 @@ use crate::process;
 use crate::services::{self, Cql, Variable, Which};
 
 /// What a test begins its figures with.
-const FIGURES: &str = "FIGURES ";
+const FIGURES: &str = "figures: ";
 /// Modules whose tests kill servers that are alone of their kind.
 const KILLS: [&str; 2] = ["brokers::", "everything::"];
 /// In the name of tests that take away one of three servers.
@@ -26,7 +26,7 @@ const OF_THREE: &str = "of_three";
 /// Those that give a process a clock of its own.
 const CLOCKS: &str = "clocks::";
 /// Tells the tests to take the numbers of the long lane.
-const LANE: &str = "LASTMILE_FAULTS";
+const LANE: &str = "LASTMILE_TEST_LONG";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -124,7 +124,7 @@ fn one(program: &Path, test: &str, is_long: bool, started: &mut Started) -> Resu
     let mut command = Command::new(program);
     command.args([test, "--exact", "--include-ignored", "--nocapture", "--test-threads=1"]).envs(variables);
     if is_long {
-        command.env(LANE, "long");
+        command.env(LANE, "1");
     }
     // As cargo would.
     let mut child = command
@@ -201,8 +201,8 @@ mod tests {
 
     #[test]
     fn figures_are_found_in_what_a_test_says() {
-        let said = "test a ... FIGURES kills=3 sessions=9\nand more\nFIGURES drained=4s\n";
-        assert_eq!(show(said.as_bytes()), ["kills=3 sessions=9", "drained=4s"]);
+        let said = "test a ... figures: 3 kills, 9 sessions\nand more\nfigures: drained in 4 s\n";
+        assert_eq!(show(said.as_bytes()), ["3 kills, 9 sessions", "drained in 4 s"]);
     }
 
     #[test]
@@ -211,10 +211,10 @@ mod tests {
             name: "a::b".to_owned(),
             passed,
             took: Duration::from_secs(12),
-            figures: vec!["kills=3".to_owned()],
+            figures: vec!["3 kills".to_owned()],
         };
         let table = table(&[outcome(true), outcome(false)]);
-        assert!(table.contains("a::b  held         12 s  kills=3\n"), "{table}");
+        assert!(table.contains("a::b  held         12 s  3 kills\n"), "{table}");
         assert!(table.contains("BROKEN"), "{table}");
     }
 }
