@@ -41,7 +41,7 @@ class Ledger:
             self._by_type[ce_type] += 1
             return
         self._duplicates += 1
-        if known != record:
+        if _content(known) != _content(record):
             self._conflicting.add(record.event_id.hex())
 
     def skip(self) -> None:
@@ -171,6 +171,17 @@ def _judge_session(records: list[EventRecord]) -> tuple[str, Ranges]:
 def _is_lost(record: EventRecord) -> bool:
     """Whether it is the end that ingest tells of a session whose end nobody saw."""
     return record.session_ended.outcome == SESSION_OUTCOME_LOST
+
+
+def _content(record: EventRecord) -> EventRecord:
+    """What all copies have in common. Ingest may make its records again: they differ in who says it."""
+    if record.WhichOneof("body") == "device" or _is_lost(record):
+        common = EventRecord()
+        common.CopyFrom(record)
+        common.ClearField("emitter")
+        common.ClearField("emitter_seq")
+        return common
+    return record
 
 
 def _ranges(numbers: set[int]) -> Ranges:

@@ -51,9 +51,16 @@ final class Ledger {
       return;
     }
     duplicates++;
-    if (!known.equals(record)) {
+    if (!content(known).equals(content(record))) {
       conflicting.add(hex(record.getEventId()));
     }
+  }
+
+  /** What all copies have in common. Ingest may make its records again: they differ in who says it. */
+  private static EventRecord content(EventRecord record) {
+    return record.hasDevice() || isLost(record)
+        ? record.toBuilder().clearEmitter().clearEmitterSeq().build()
+        : record;
   }
 
   /** A type that is newer than this program. */
