@@ -3,7 +3,7 @@ use std::convert::Infallible;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use acs_events::{EventTail, LoggedEvent, Positions, ReadError};
+use acs_events::{EventTail, LogPosition, LoggedEvent, Partition, Positions, ReadError};
 use acs_types::{DeviceId, EventType};
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -204,8 +204,7 @@ impl Reader {
             if self.end.as_ref().is_some_and(|end| self.tail.at().covers(end)) || *self.api.draining.borrow() {
                 return None;
             }
-            // What was left out by the filter need not be read again.
-            self.sent.clone_from(self.tail.at());
+            self.sent = passed(self.tail.at(), &self.sent, self.end.as_ref());
             let read = tokio::select! {
                 read = self.tail.next(READ_AT_ONCE, WAIT) => read,
                 () = self.api.drained() => return None,
@@ -228,6 +227,15 @@ impl Reader {
     }
 }
 
+/// Where a reader goes on that has got all so far. What was left out by the filter need not be read again; what stands beyond
+/// the end in one partition, while another is not at its end yet, was given to nobody.
+fn passed(read: &Positions, sent: &Positions, end: Option<&Positions>) -> Positions {
+    let Some(end) = end else { return read.clone() };
+    let place =
+        |(partition, at): (Partition, LogPosition)| (partition, at.min(end.get(partition)).max(sent.get(partition)));
+    read.iter().map(place).collect()
+}
+
 fn shown(event: LoggedEvent, id: Option<String>) -> Option<Event> {
     let name = event.record.event_type().as_str();
     let data = serde_json::to_string(&EventDto::from(event)).ok()?;
@@ -243,5 +251,24 @@ fn log_end(error: &ReadError) {
         // It reads more slowly than the log forgets.
         ReadError::Gone { .. } => tracing::info!(%error, "an event stream fell behind and was ended"),
         ReadError::Unavailable(_) | ReadError::Corrupt(_) => tracing::warn!(%error, "an event stream was ended"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use acs_events::Topic;
+
+    use super::*;
+
+    /// P7: the `id` of the last event is where a reader goes on without loss, also of a log that grows meanwhile.
+    #[test]
+    fn p7_a_reader_does_not_pass_what_stands_beyond_the_end_it_was_given() {
+        let [inform, session] = [Topic::Inform, Topic::Session].map(|topic| Partition::of(topic, 0));
+        let places = |first, second| -> Positions { [(inform, first), (session, second)].into_iter().collect() };
+        // Two records came to the first partition while the second one is still read up to its end.
+        assert_eq!(passed(&places(7, 2), &places(3, 0), Some(&places(5, 4))), places(5, 2));
+        assert_eq!(passed(&places(7, 2), &places(3, 0), None), places(7, 2), "nothing is beyond where there is no end");
+        // A reader that names a place beyond the end is not sent back.
+        assert_eq!(passed(&places(9, 2), &places(9, 0), Some(&places(5, 4))), places(9, 2));
     }
 }
