@@ -20,7 +20,7 @@ use crate::services::{self, Cql, Variable, Which};
 /// What a test begins its figures with.
 const FIGURES: &str = "figures: ";
 /// Modules whose tests kill servers that are alone of their kind.
-const KILLS: [&str; 2] = ["brokers::", "everything::"];
+const KILLS: [&str; 3] = ["brokers::", "clocks::", "everything::"];
 /// In the name of tests that take away one of three servers.
 const OF_THREE: &str = "of_three";
 /// Those that give a process a clock of its own.

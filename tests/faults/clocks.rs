@@ -1,0 +1,88 @@
+//! Clocks that are five minutes behind while the outbox fills and drains (P7, P9).
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use lastmile_fleet::FleetConfig;
+use serde_json::Value;
+
+use crate::bench::{Bench, tell_figures};
+use crate::brokers::drained;
+use crate::number;
+use crate::servers::{ONE, Set};
+use crate::steady::Steady;
+use crate::support::cluster::Shape;
+use crate::support::judge::text;
+use crate::support::role::Role;
+
+const DEVICES: usize = 30;
+/// Between two tasks of the steady load.
+const TASKS: Duration = Duration::from_millis(250);
+/// By how much clocks may be off.
+const BEHIND: Duration = Duration::from_secs(300);
+
+fn often(config: &mut FleetConfig) {
+    config.periodic = Duration::from_secs(2);
+}
+
+/// A front-end and the provisioning process that writes the outbox live five minutes ago. What they say is in the log with all
+/// the rest, each device's in its order, although later sessions have earlier clocks.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "cargo xtask faults"]
+async fn writers_five_minutes_behind_lose_nothing_and_keep_the_order_p7_p9() {
+    let away = Duration::from_secs(number("LASTMILE_TEST_BEHIND", 15, 120));
+    let set = Set::find(ONE);
+    let shape = Shape { services: Some(set.services()), ..Shape::default() };
+    let Some(mut bench) = Bench::start(shape, DEVICES, often).await else { return };
+    for role in [&mut bench.cluster.fronts[0], &mut bench.cluster.provisioning[0]] {
+        put_behind(role);
+        role.kill();
+        role.start().await;
+    }
+    let mut broker = set.broker(1);
+    let steady = Steady::start(&bench.api, &bench.fleet, TASKS);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    broker.kill();
+    tokio::time::sleep(away).await;
+    let answered = bench.fleet.ledger().account();
+    broker.start();
+    broker.serves().await;
+    let back = Instant::now();
+    let missing = drained(&bench.api, &answered, away * 2 + Duration::from_secs(20)).await;
+    let took = back.elapsed();
+    let calls = steady.stop().await;
+    let mut judged = bench.judge(&calls).await;
+    if missing > 0 {
+        judged.wrong.push(format!("P7: {missing} answered Informs are not in Kafka {took:.0?} after its return"));
+    }
+    let behind = behind(judged.evidence.events());
+    tell_figures(&format!("{behind} records of a clock behind, drained in {took:.1?}; {}", judged.figures()));
+    judged.hold();
+    assert!(behind > DEVICES, "only {behind} records have the time of a clock that is behind");
+    bench.finish();
+}
+
+/// From its next start on, by `libfaketime`; only the clock of the day, not that of waits.
+fn put_behind(role: &mut Role) {
+    let behind = format!("-{}s", BEHIND.as_secs());
+    role.environment("LD_PRELOAD", &library().display().to_string());
+    role.environment("FAKETIME", &behind);
+    role.environment("DONT_FAKE_MONOTONIC", "1");
+}
+
+/// Where Debian's package `libfaketime` has its library.
+fn library() -> PathBuf {
+    let architectures = std::fs::read_dir("/usr/lib").expect("/usr/lib").filter_map(Result::ok);
+    let mut found = architectures.map(|entry| entry.path().join("faketime/libfaketime.so.1"));
+    found.find(|path| path.exists()).expect("libfaketime is not installed; run this test with `cargo xtask faults`")
+}
+
+/// Informs whose record says that they came minutes before the device spoke.
+fn behind(events: &[Value]) -> usize {
+    let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let is_behind = |event: &&Value| {
+        let (said, written) = (time(text(&event["data"], "current_time")), time(text(event, "occurred_at")));
+        said.zip(written).is_some_and(|(said, written)| said.duration_since(written).as_secs() > 240)
+    };
+    events.iter().filter(|event| event["type"] == "acs.inform.v1").filter(is_behind).count()
+}

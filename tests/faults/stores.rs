@@ -1,0 +1,79 @@
+//! One of three CQL servers killed, and one that stands still most of the time (P15).
+
+use std::time::Duration;
+
+use lastmile_fleet::FleetConfig;
+
+use crate::bench::{Bench, tell_figures};
+use crate::number;
+use crate::servers::{Set, THREE};
+use crate::steady::Steady;
+use crate::support::cluster::Shape;
+
+const DEVICES: usize = 30;
+/// Between two tasks of the steady load.
+const TASKS: Duration = Duration::from_millis(250);
+/// What a fault may do to sessions and calls ends by then (P15).
+const SETTLED: Duration = Duration::from_secs(10);
+
+fn often(config: &mut FleetConfig) {
+    config.periodic = Duration::from_secs(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "cargo xtask faults"]
+async fn one_of_three_killed_is_not_noticed_after_ten_seconds_p1_p15() {
+    let away = Duration::from_secs(number("LASTMILE_TEST_CQL_AWAY", 25, 300));
+    let set = Set::find(THREE);
+    let shape = Shape { services: Some(set.services()), ..Shape::default() };
+    let Some(bench) = Bench::start(shape, DEVICES, often).await else { return };
+    let mut node = set.cql(2);
+    let steady = Steady::start(&bench.api, &bench.fleet, TASKS);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let from = steady.mark();
+    node.kill();
+    tokio::time::sleep(SETTLED).await;
+    let settled = steady.mark();
+    tokio::time::sleep(away - SETTLED).await;
+    // It comes back while the load goes on: nobody is to notice that either.
+    node.start();
+    tokio::time::sleep(SETTLED).await;
+    let (all, later) = (steady.since(from), steady.since(settled));
+    let calls = steady.stop().await;
+    let mut judged = bench.judge(&calls).await;
+    node.serves().await;
+    judged.wrong.extend(later.below_a_thousandth_p15("a node killed"));
+    tell_figures(&format!("{}; {}", all.told(&later), judged.figures()));
+    judged.hold();
+    bench.finish();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "cargo xtask faults"]
+async fn one_of_three_still_for_five_seconds_of_six_is_not_noticed_after_ten_p1_p15() {
+    let rounds = number("LASTMILE_TEST_CQL_STOPS", 5, 60);
+    let set = Set::find(THREE);
+    let shape = Shape { services: Some(set.services()), ..Shape::default() };
+    let Some(bench) = Bench::start(shape, DEVICES, often).await else { return };
+    let mut node = set.cql(3);
+    let steady = Steady::start(&bench.api, &bench.fleet, TASKS);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (from, began) = (steady.mark(), std::time::Instant::now());
+    let mut settled = from;
+    for _ in 0..rounds {
+        node.stop();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        node.go_on();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if began.elapsed() < SETTLED + Duration::from_secs(3) {
+            settled = steady.mark();
+        }
+    }
+    let (all, later) = (steady.since(from), steady.since(settled));
+    let calls = steady.stop().await;
+    let mut judged = bench.judge(&calls).await;
+    judged.wrong.extend(later.below_a_thousandth_p15("a node standing still"));
+    tell_figures(&format!("{rounds} times: {}; {}", all.told(&later), judged.figures()));
+    judged.hold();
+    bench.finish();
+}
