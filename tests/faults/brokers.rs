@@ -156,6 +156,11 @@ pub(crate) async fn drained(api: &Api, answered: &Account, limit: Duration) -> u
         answered.map(|inform| (inform.device.clone(), inform.current_time.clone())).collect();
     let mut position = "0".to_owned();
     while !missing.is_empty() && began.elapsed() < limit {
+        // Right after its return Kafka has no answer for readers yet.
+        if api.get("/events?last=1&follow=false").await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            continue;
+        }
         let (events, now) = api.events_after(&position).await;
         position = now;
         for event in events.iter().filter(|event| event["type"] == "acs.inform.v1") {

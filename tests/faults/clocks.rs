@@ -1,6 +1,7 @@
 //! Clocks that are five minutes behind while the outbox fills and drains (P7, P9).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lastmile_fleet::FleetConfig;
@@ -34,8 +35,9 @@ async fn writers_five_minutes_behind_lose_nothing_and_keep_the_order_p7_p9() {
     let set = Set::find(ONE);
     let shape = Shape { services: Some(set.services()), ..Shape::default() };
     let Some(mut bench) = Bench::start(shape, DEVICES, often).await else { return };
+    let library = library(&bench.cluster.folder());
     for role in [&mut bench.cluster.fronts[0], &mut bench.cluster.provisioning[0]] {
-        put_behind(role);
+        put_behind(role, &library);
         role.kill();
         role.start().await;
     }
@@ -62,19 +64,19 @@ async fn writers_five_minutes_behind_lose_nothing_and_keep_the_order_p7_p9() {
     bench.finish();
 }
 
-/// From its next start on, by `libfaketime`; only the clock of the day, not that of waits.
-fn put_behind(role: &mut Role) {
-    let behind = format!("-{}s", BEHIND.as_secs());
-    role.environment("LD_PRELOAD", &library().display().to_string());
-    role.environment("FAKETIME", &behind);
-    role.environment("DONT_FAKE_MONOTONIC", "1");
+/// From its next start on; only the clock of the day, not that of waits.
+fn put_behind(role: &mut Role, library: &Path) {
+    role.environment("LD_PRELOAD", &library.display().to_string());
+    role.environment("CLOCK_OFFSET_SECONDS", &format!("-{}", BEHIND.as_secs()));
 }
 
-/// Where Debian's package `libfaketime` has its library.
-fn library() -> PathBuf {
-    let architectures = std::fs::read_dir("/usr/lib").expect("/usr/lib").filter_map(Result::ok);
-    let mut found = architectures.map(|entry| entry.path().join("faketime/libfaketime.so.1"));
-    found.find(|path| path.exists()).expect("libfaketime is not installed; run this test with `cargo xtask faults`")
+/// `clock_behind.c`, built into `folder`.
+fn library(folder: &Path) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/faults/clock_behind.c");
+    let library = folder.join("clock_behind.so");
+    let status = Command::new("cc").args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(source).status();
+    assert!(status.expect("a C compiler").success(), "clock_behind.c does not compile");
+    library
 }
 
 /// Informs whose record says that they came minutes before the device spoke.

@@ -105,7 +105,8 @@ impl Server {
             let _ = child.wait();
         }
         let end = std::time::Instant::now() + GONE_MAX;
-        while command_line(&self.folder).is_some() {
+        // Its threads end one after the other, and with the last one its sockets.
+        while command_line(&self.folder).is_some() || std::net::TcpStream::connect(&self.address).is_ok() {
             assert!(std::time::Instant::now() < end, "{} does not end", self.folder.display());
             std::thread::sleep(Duration::from_millis(20));
         }

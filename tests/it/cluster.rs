@@ -2,28 +2,15 @@
 
 use std::time::Duration;
 
-use cwmp_session::auth::Password;
-use lastmile_fleet::{DeviceCredentials, DeviceHandle, Fleet, FleetConfig, RetryRule};
+use lastmile_fleet::{DeviceHandle, Fleet};
 use serde_json::{Value, json};
 
-use crate::support::cluster::{CPE_LOGIN, Cluster, Role};
+use crate::support::cluster::{Cluster, Shape, lonely_front};
 use crate::support::cpe::Cpe;
 use crate::support::{Api, SOON, id_of, until};
 
 /// A front-end that is asked to end does so within a minute (`acs-cwmp-server` has a drain).
 const DRAIN_MAX: Duration = Duration::from_secs(60);
-
-fn fleet_config(cluster: &Cluster) -> FleetConfig {
-    let mut config = FleetConfig::new(cluster.acs_url());
-    config.devices = 4;
-    config.seed = 4711;
-    config.boot_time = Duration::from_millis(200);
-    config.retry = RetryRule::After(Duration::from_millis(200));
-    config.honour_retry_after = false;
-    let (username, password) = CPE_LOGIN;
-    config.credentials = DeviceCredentials::Shared { username: username.to_owned(), password: Password::new(password) };
-    config
-}
 
 fn provisioning_code(device: &DeviceHandle) -> String {
     device.path("DeviceInfo.ProvisioningCode").to_string()
@@ -49,7 +36,7 @@ async fn read(api: &Api, device: &str, name: &str) -> Value {
 async fn a_front_end_without_any_durable_place_lives_and_is_not_ready_p11() {
     let folder = tempfile::tempdir().unwrap();
     // It starts: Kafka may come back at any moment, and nobody knows yet whether a record would find a place.
-    let (front, url) = Role::alone(folder.path()).await;
+    let (front, url) = lonely_front(folder.path()).await;
     let mut cpe = Cpe::new(&url, "1");
     let inform = cwmp_codec::encode(&cpe.inform_message(&[("1 BOOT", "")], 0)).unwrap();
     let answer = cpe.post(&inform).await;
@@ -76,9 +63,11 @@ async fn a_front_end_without_any_durable_place_lives_and_is_not_ready_p11() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_roles_work_as_processes_and_go_on_when_one_is_killed() {
-    let Some(mut cluster) = Cluster::start().await else { return };
+    // P14: one front-end has no Redis at all.
+    let shape = Shape { fronts: 2, ..Shape::default() }.set("cwmp-2", "redis.urls=redis://127.0.0.1:9");
+    let Some(mut cluster) = Cluster::start(shape).await else { return };
     let api = cluster.api();
-    let fleet = Fleet::start(fleet_config(&cluster)).await.expect("the fleet starts");
+    let fleet = Fleet::start(cluster.fleet_config(4, 4711)).await.expect("the fleet starts");
     for device in fleet.devices() {
         api.discovered(&id_of(&device)).await;
     }

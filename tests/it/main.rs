@@ -19,6 +19,7 @@ mod hostile;
 mod restart;
 mod roles;
 mod secrets;
+#[path = "../support/mod.rs"]
 mod support;
 mod tls;
 mod unanswered;

@@ -2,18 +2,28 @@
 
 pub(crate) mod api;
 #[cfg(feature = "distributed")]
+mod balancer;
+#[cfg(feature = "distributed")]
+#[allow(dead_code, reason = "shared: no test program needs all of it")]
 pub(crate) mod cluster;
 pub(crate) mod cpe;
 pub(crate) mod events;
 pub(crate) mod judge;
+pub(crate) mod load;
+#[cfg(feature = "distributed")]
+#[allow(dead_code, reason = "shared: no test program needs all of it")]
+pub(crate) mod role;
 pub(crate) mod server;
+#[cfg(feature = "distributed")]
+pub(crate) mod services;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lastmile_fleet::{DeviceHandle, FleetConfig, RetryRule};
 use tokio::time::Instant;
 
 pub(crate) use api::Api;
+#[allow(unused_imports, reason = "shared: no test program needs all of it")]
 pub(crate) use server::{Options, Server};
 
 /// The longest wait for something that takes moments; a debug build on a busy machine is slow.
@@ -49,4 +59,15 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
         assert!(Instant::now() < end, "{what}: not within {limit:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A number from the environment.
+pub(crate) fn number<T: std::str::FromStr>(variable: &str) -> Option<T> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// `LASTMILE_TEST_SEED`, or by the clock.
+pub(crate) fn seed() -> u64 {
+    let by_clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(1, |d| d.as_micros() as u64);
+    number("LASTMILE_TEST_SEED").unwrap_or_else(by_clock)
 }

@@ -12,6 +12,12 @@ pub(crate) fn parse(text: &str) -> Vec<Value> {
     data.map(|data| serde_json::from_str(data.trim()).expect("an event is JSON")).collect()
 }
 
+/// Where a reader of these records goes on.
+pub(crate) fn last_position(text: &str) -> Option<String> {
+    let last = text.lines().rev().find_map(|line| line.strip_prefix("id:"))?;
+    Some(last.trim().to_owned())
+}
+
 /// A stream that is open.
 pub(crate) struct Stream {
     chunks: BoxStream<'static, reqwest::Result<bytes::Bytes>>,

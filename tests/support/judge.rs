@@ -42,7 +42,7 @@ pub(crate) struct Evidence {
     devices: HashMap<String, Value>,
     /// By task id.
     tasks: BTreeMap<String, Value>,
-    /// The event log, in its order.
+    /// The event log, each partition in its order.
     events: Vec<Value>,
 }
 
@@ -74,6 +74,12 @@ impl Evidence {
 
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &Value> {
         self.tasks.values()
+    }
+
+    /// The event log; in order only within a partition.
+    #[allow(dead_code, reason = "shared: no test program needs all of it")]
+    pub(crate) fn events(&self) -> &[Value] {
+        &self.events
     }
 
     pub(crate) fn account(&self) -> &Account {
@@ -327,7 +333,10 @@ impl Evidence {
             }
         }
         let mut known: HashMap<&str, BTreeSet<&str>> = HashMap::new();
-        for event in self.events_of("acs.inform.v1") {
+        let place = |event: &Value| ["session_stamp", "resume", "seq"].map(|name| event[name].as_i64());
+        let mut informs: Vec<&Value> = self.events_of("acs.inform.v1").collect();
+        informs.sort_by_key(|event| place(event));
+        for event in informs {
             let data = &event["data"];
             let seen = known.entry(text(event, "device_id")).or_default();
             for entry in list(data, "events") {

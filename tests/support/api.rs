@@ -202,9 +202,19 @@ impl Api {
 
     /// The event log from the beginning to its end now.
     pub(crate) async fn events(&self) -> Vec<Value> {
-        let reply = self.get("/events?after=0&follow=false").await;
-        assert_eq!(reply.status, 200, "{}", reply.text);
-        super::events::parse(&reply.text)
+        self.events_after("0").await.0
+    }
+
+    /// The event log after a position, to its end now, and the position there. A stream that ends early is gone on with.
+    pub(crate) async fn events_after(&self, position: &str) -> (Vec<Value>, String) {
+        let (mut events, mut position) = (Vec::new(), position.to_owned());
+        loop {
+            let reply = self.get(&format!("/events?after={position}&follow=false")).await;
+            assert_eq!(reply.status, 200, "{}", reply.text);
+            let Some(last) = super::events::last_position(&reply.text) else { return (events, position) };
+            position = last;
+            events.extend(super::events::parse(&reply.text));
+        }
     }
 
     /// A stream of events that begins now.
