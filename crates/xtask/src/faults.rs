@@ -23,8 +23,6 @@ const FIGURES: &str = "figures: ";
 const KILLS: [&str; 3] = ["brokers::", "clocks::", "everything::"];
 /// In the name of tests that take away one of three servers.
 const OF_THREE: &str = "of_three";
-/// Those that give a process a clock of its own.
-const CLOCKS: &str = "clocks::";
 /// Tells the tests to take the numbers of the long lane.
 const LANE: &str = "LASTMILE_TEST_LONG";
 
@@ -113,9 +111,6 @@ fn needs(test: &str) -> Option<Which> {
 
 fn one(program: &Path, test: &str, is_long: bool, started: &mut Started) -> Result<Outcome> {
     println!("\n== {test}");
-    if test.starts_with(CLOCKS) && !Path::new("/usr/share/doc/libfaketime").exists() {
-        process::install("libfaketime", "what gives a process a clock of its own")?;
-    }
     let variables = up(&Which::default(), started)?;
     if let Some(which) = needs(test) {
         up(&which, started)?;
