@@ -17,6 +17,9 @@ use cargo_metadata::Message;
 use crate::process;
 use crate::services::{self, Cql, Variable, Which};
 
+/// Modules whose tests take many minutes whatever their numbers are: it is so long until ingest takes a session for lost without
+/// the session cache. They are part of the long lane, or asked for by name.
+const SLOW: [&str; 1] = ["everything::"];
 /// What a test begins its figures with.
 const FIGURES: &str = "figures: ";
 /// Modules whose tests kill servers that are alone of their kind.
@@ -41,7 +44,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let program = build()?;
     let all = list(&program)?;
-    let tests = select(&all, &options.names);
+    let tests = select(&all, &options.names, options.long);
     ensure!(!tests.is_empty(), "no test of tests/faults has one of {:?} in its name", options.names);
     let mut started = BTreeMap::new();
     let mut outcomes = Vec::new();
@@ -95,8 +98,12 @@ fn list(program: &Path) -> Result<Vec<String>> {
     Ok(text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
 }
 
-fn select<'a>(tests: &'a [String], names: &[String]) -> Vec<&'a str> {
-    let is_wanted = |test: &&str| names.is_empty() || names.iter().any(|name| test.contains(name.as_str()));
+fn select<'a>(tests: &'a [String], names: &[String], is_long: bool) -> Vec<&'a str> {
+    let is_slow = |test: &str| SLOW.iter().any(|module| test.starts_with(module));
+    let is_wanted = |test: &&str| match names {
+        [] => is_long || !is_slow(test),
+        names => names.iter().any(|name| test.contains(name.as_str())),
+    };
     tests.iter().map(String::as_str).filter(is_wanted).collect()
 }
 
@@ -188,10 +195,12 @@ mod tests {
 
     #[test]
     fn names_select_tests() {
-        let tests = ["a::one".to_owned(), "a::two".to_owned(), "b::three".to_owned()];
-        assert_eq!(select(&tests, &[]).len(), 3);
-        assert_eq!(select(&tests, &["two".to_owned(), "b::".to_owned()]), ["a::two", "b::three"]);
-        assert!(select(&tests, &["four".to_owned()]).is_empty());
+        let tests = ["a::one", "a::two", "b::three", "everything::killed"].map(str::to_owned);
+        assert_eq!(select(&tests, &[], false), ["a::one", "a::two", "b::three"]);
+        assert_eq!(select(&tests, &[], true).len(), 4);
+        assert_eq!(select(&tests, &["two".to_owned(), "b::".to_owned()], true), ["a::two", "b::three"]);
+        assert_eq!(select(&tests, &["every".to_owned()], false), ["everything::killed"]);
+        assert!(select(&tests, &["four".to_owned()], false).is_empty());
     }
 
     #[test]
