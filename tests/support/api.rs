@@ -205,16 +205,21 @@ impl Api {
         self.events_after("0").await.0
     }
 
-    /// The event log after a position, to its end now, and the position there. A stream that ends early is gone on with.
+    /// The event log after a position, to its end now, and the position there. A stream that ends early is gone on with; what
+    /// comes meanwhile is not waited for.
     pub(crate) async fn events_after(&self, position: &str) -> (Vec<Value>, String) {
         let (mut events, mut position) = (Vec::new(), position.to_owned());
-        loop {
+        let newest = self.get("/events?last=1&follow=false").await;
+        assert_eq!(newest.status, 200, "{}", newest.text);
+        let Some(end) = super::events::last_position(&newest.text) else { return (events, position) };
+        while !super::events::covers(&position, &end) {
             let reply = self.get(&format!("/events?after={position}&follow=false")).await;
             assert_eq!(reply.status, 200, "{}", reply.text);
-            let Some(last) = super::events::last_position(&reply.text) else { return (events, position) };
+            let Some(last) = super::events::last_position(&reply.text) else { break };
             position = last;
             events.extend(super::events::parse(&reply.text));
         }
+        (events, position)
     }
 
     /// A stream of events that begins now.

@@ -18,6 +18,13 @@ pub(crate) fn last_position(text: &str) -> Option<String> {
     Some(last.trim().to_owned())
 }
 
+/// Whether a position is at or behind another one in every partition.
+pub(crate) fn covers(position: &str, other: &str) -> bool {
+    let places = |text: &str| text.split('.').map(|place| place.parse().expect("a number")).collect::<Vec<u64>>();
+    let (position, other) = (places(position), places(other));
+    position.len() == other.len() && position.iter().zip(&other).all(|(place, other)| place >= other)
+}
+
 /// A stream that is open.
 pub(crate) struct Stream {
     chunks: BoxStream<'static, reqwest::Result<bytes::Bytes>>,
