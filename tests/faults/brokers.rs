@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use lastmile_fleet::FleetConfig;
 use lastmile_fleet::ledger::Account;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -12,36 +11,18 @@ use crate::bench::{Bench, tell_figures};
 use crate::judgement::failures;
 use crate::number;
 use crate::servers::{ONE, Set, THREE};
-use crate::steady::{Counts, Steady};
+use crate::steady::{SETTLED, Steady, often};
 use crate::support::Api;
-use crate::support::cluster::Shape;
 use crate::support::judge::text;
 
 const DEVICES: usize = 30;
-/// Between two tasks of the steady load.
-const TASKS: Duration = Duration::from_millis(250);
-/// What a fault may do to sessions and calls ends by then (P15).
-const SETTLED: Duration = Duration::from_secs(10);
-
-fn often(config: &mut FleetConfig) {
-    config.periodic = Duration::from_secs(2);
-}
-
-/// Nothing is promised in vain: topics that may lose records are refused, as outside of tests.
-fn of_three(set: &Set) -> Shape {
-    Shape { services: Some(set.services()), ..Shape::default() }.set("", "kafka.allow_weak_topics=false")
-}
-
-fn of_one(set: &Set) -> Shape {
-    Shape { services: Some(set.services()), ..Shape::default() }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "cargo xtask faults"]
 async fn the_only_broker_is_killed_and_stopped_and_nothing_answered_is_missing_p7() {
     let bounces = number("LASTMILE_TEST_BROKER_BOUNCES", 4, 60);
     let set = Set::find(ONE);
-    let Some(bench) = Bench::start(of_one(&set), DEVICES, often).await else { return };
+    let Some(bench) = Bench::start(set.shape(), DEVICES, often).await else { return };
     let mut broker = set.broker(1);
     let mut random = StdRng::seed_from_u64(bench.seed);
     let load = bench.load().await;
@@ -75,8 +56,10 @@ async fn one_of_three_away_is_not_noticed_after_ten_seconds_p7_p15() {
     let away = Duration::from_secs(number("LASTMILE_TEST_BROKER_AWAY", 20, 180));
     let brokers = number("LASTMILE_TEST_BROKERS", 1, 3);
     let set = Set::find(THREE);
-    let Some(bench) = Bench::start(of_three(&set), DEVICES, often).await else { return };
-    let steady = Steady::start(&bench.api, &bench.fleet, TASKS);
+    // Nothing is promised in vain: topics that may lose records are refused, as outside of tests.
+    let shape = set.shape().set("", "kafka.allow_weak_topics=false");
+    let Some(bench) = Bench::start(shape, DEVICES, often).await else { return };
+    let steady = Steady::start(&bench.api, &bench.fleet);
     let (mut wrong, mut told) = (Vec::new(), Vec::new());
     let first = bench.seed as usize;
     for number in (first..).map(|n| n % 3 + 1).take(brokers as usize) {
@@ -87,7 +70,7 @@ async fn one_of_three_away_is_not_noticed_after_ten_seconds_p7_p15() {
         let settled = steady.mark();
         tokio::time::sleep(away - SETTLED).await;
         let (all, later) = (steady.since(from), steady.since(settled));
-        wrong.extend(sessions_p7(&format!("broker {number} away"), &all));
+        wrong.extend(all.no_session_failed("P7", DEVICES, &format!("broker {number} away")));
         wrong.extend(later.below_a_thousandth_p15(&format!("broker {number} away")));
         told.push(all.told(&later));
         broker.start();
@@ -107,9 +90,9 @@ async fn one_of_three_away_is_not_noticed_after_ten_seconds_p7_p15() {
 async fn away_for_long_no_session_fails_and_all_records_arrive_in_twice_the_time_p7_p9() {
     let away = Duration::from_secs(number("LASTMILE_TEST_KAFKA_AWAY", 20, 600));
     let set = Set::find(ONE);
-    let Some(bench) = Bench::start(of_one(&set), DEVICES, often).await else { return };
+    let Some(bench) = Bench::start(set.shape(), DEVICES, often).await else { return };
     let mut broker = set.broker(1);
-    let steady = Steady::start(&bench.api, &bench.fleet, TASKS);
+    let steady = Steady::start(&bench.api, &bench.fleet);
     tokio::time::sleep(Duration::from_secs(2)).await;
     let from = steady.mark();
     broker.kill();
@@ -123,7 +106,7 @@ async fn away_for_long_no_session_fails_and_all_records_arrive_in_twice_the_time
     let counts = steady.since(from);
     let calls = steady.stop().await;
     let mut judged = bench.judge(&calls).await;
-    judged.wrong.extend(sessions_p7("Kafka away", &counts));
+    judged.wrong.extend(counts.no_session_failed("P7", DEVICES, "Kafka away"));
     if missing > 0 {
         judged
             .wrong
@@ -137,15 +120,6 @@ async fn away_for_long_no_session_fails_and_all_records_arrive_in_twice_the_time
     ));
     judged.hold();
     bench.finish();
-}
-
-fn sessions_p7(what: &str, counts: &Counts) -> Vec<String> {
-    let mut wrong: Vec<String> =
-        counts.failed.iter().map(|(how, count)| format!("P7: {count} sessions failed, {what}: {how}")).collect();
-    if counts.completed < DEVICES {
-        wrong.push(format!("P7: only {} sessions completed, {what}", counts.completed));
-    }
-    wrong
 }
 
 /// Waits until every Inform that was answered is in the log; how many are not in the end.

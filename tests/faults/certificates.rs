@@ -6,24 +6,18 @@ use std::time::Duration;
 
 use cwmp_session::auth::Password;
 use lastmile_fleet::ledger::Fact;
-use lastmile_fleet::{DeviceCredentials, Fleet, FleetConfig};
+use lastmile_fleet::{DeviceCredentials, Fleet};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 
 use crate::bench::{Bench, tell_figures};
-use crate::steady::{Counts, Steady};
+use crate::steady::{Steady, often};
 use crate::support::cluster::Shape;
 use crate::support::{SOON, until};
 
 const DEVICES: usize = 20;
-/// Between two tasks of the steady load.
-const TASKS: Duration = Duration::from_millis(250);
 /// Processes look at their files every five seconds.
 const LOOKED: Duration = Duration::from_secs(7);
-
-fn often(config: &mut FleetConfig) {
-    config.periodic = Duration::from_secs(2);
-}
 
 /// An authority for every process, and its files.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -81,7 +75,7 @@ async fn rotated_wrong_and_expired_ones_fail_no_session_p12_p16() {
     let shape = files[0].set(shape, "");
     let shape = of_front.set(of_provisioning.set(shape, "provisioning-1"), "cwmp-3");
     let Some(mut bench) = Bench::start(shape, DEVICES, often).await else { return };
-    let steady = Steady::start(&bench.api, &bench.fleet, TASKS);
+    let steady = Steady::start(&bench.api, &bench.fleet);
 
     // Rotated, the authority included: first both are believed, then all show the new one, then only it is believed.
     let from = steady.mark();
@@ -132,7 +126,7 @@ async fn rotated_wrong_and_expired_ones_fail_no_session_p12_p16() {
     if told.is_empty() || told.iter().any(|outcome| outcome != "busy") {
         judged.wrong.push(format!("P16: a front-end that is not believed refuses with 503, but: {told:?}"));
     }
-    judged.wrong.extend(no_session_failed(&counts));
+    judged.wrong.extend(counts.no_session_failed("P16", DEVICES, "certificates changing"));
     // While all were believed nobody else noticed anything either.
     judged.wrong.extend(rotated.refused.iter().map(|why| format!("P12: a call failed during the rotation: {why}")));
     tell_figures(&format!(
@@ -152,15 +146,6 @@ async fn serving(bench: &Bench, front: usize) -> Option<String> {
     let report = bench.cluster.fronts[front].report().await;
     let check = report["checks"].as_array()?.iter().find(|check| check["name"] == "provisioning")?.clone();
     (check["passing"] == false).then(|| check["detail"].as_str().unwrap_or_default().to_owned())
-}
-
-fn no_session_failed(counts: &Counts) -> Vec<String> {
-    let mut wrong: Vec<String> =
-        counts.failed.iter().map(|(how, count)| format!("P16: {count} sessions failed: {how}")).collect();
-    if counts.completed < DEVICES {
-        wrong.push(format!("P16: only {} sessions completed", counts.completed));
-    }
-    wrong
 }
 
 /// How sessions of devices end that this front-end has not seen.

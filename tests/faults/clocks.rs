@@ -4,27 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lastmile_fleet::FleetConfig;
 use serde_json::Value;
 
 use crate::bench::{Bench, tell_figures};
 use crate::brokers::drained;
 use crate::number;
 use crate::servers::{ONE, Set};
-use crate::steady::Steady;
-use crate::support::cluster::Shape;
+use crate::steady::{Steady, often};
 use crate::support::judge::text;
 use crate::support::role::Role;
 
 const DEVICES: usize = 30;
-/// Between two tasks of the steady load.
-const TASKS: Duration = Duration::from_millis(250);
 /// By how much clocks may be off.
 const BEHIND: Duration = Duration::from_secs(300);
-
-fn often(config: &mut FleetConfig) {
-    config.periodic = Duration::from_secs(2);
-}
 
 /// A front-end and the provisioning process that writes the outbox live five minutes ago. What they say is in the log with all
 /// the rest, each device's in its order, although later sessions have earlier clocks.
@@ -33,8 +25,7 @@ fn often(config: &mut FleetConfig) {
 async fn writers_five_minutes_behind_lose_nothing_and_keep_the_order_p7_p9() {
     let away = Duration::from_secs(number("LASTMILE_TEST_BEHIND", 15, 120));
     let set = Set::find(ONE);
-    let shape = Shape { services: Some(set.services()), ..Shape::default() };
-    let Some(mut bench) = Bench::start(shape, DEVICES, often).await else { return };
+    let Some(mut bench) = Bench::start(set.shape(), DEVICES, often).await else { return };
     let library = library(&bench.cluster.folder());
     for role in [&mut bench.cluster.fronts[0], &mut bench.cluster.provisioning[0]] {
         put_behind(role, &library);
@@ -42,7 +33,7 @@ async fn writers_five_minutes_behind_lose_nothing_and_keep_the_order_p7_p9() {
         role.start().await;
     }
     let mut broker = set.broker(1);
-    let steady = Steady::start(&bench.api, &bench.fleet, TASKS);
+    let steady = Steady::start(&bench.api, &bench.fleet);
     tokio::time::sleep(Duration::from_secs(3)).await;
     broker.kill();
     tokio::time::sleep(away).await;

@@ -2,29 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use lastmile_fleet::FleetConfig;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::bench::{Bench, tell_figures};
 use crate::number;
 use crate::servers::{ONE, Set};
-use crate::support::cluster::Shape;
+use crate::steady::often;
 use crate::support::role::Role;
 
 const DEVICES: usize = 30;
-
-fn often(config: &mut FleetConfig) {
-    config.periodic = Duration::from_secs(2);
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "cargo xtask faults"]
 async fn killed_at_once_and_started_again_nothing_is_lost_or_done_twice_p1_to_p10() {
     let rounds = number("LASTMILE_TEST_ALL_KILLED", 2, 20);
     let set = Set::find(ONE);
-    let shape = Shape { services: Some(set.services()), ..Shape::default() };
-    let Some(mut bench) = Bench::start(shape, DEVICES, often).await else { return };
+    let Some(mut bench) = Bench::start(set.shape(), DEVICES, often).await else { return };
     let mut servers = [set.broker(1), set.cql(1), set.redis()];
     let mut random = StdRng::seed_from_u64(bench.seed);
     let load = bench.load().await;

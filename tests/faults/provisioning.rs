@@ -12,30 +12,14 @@ use crate::bench::{Bench, tell_figures};
 use crate::judgement::failures;
 use crate::number;
 use crate::proxy::Proxy;
-use crate::steady::{Counts, Steady};
+use crate::steady::{Steady, often};
 use crate::support::cluster::{Cluster, Shape};
 use crate::support::server::free_port;
 
 const DEVICES: usize = 30;
-/// Between two tasks of the steady load.
-const TASKS: Duration = Duration::from_millis(250);
-
-fn often(config: &mut FleetConfig) {
-    config.periodic = Duration::from_secs(2);
-}
 
 fn seconds(variable: &str, quick: u64, long: u64) -> Duration {
     Duration::from_secs(number(variable, quick, long))
-}
-
-/// No session fails, and some complete: most of them while answers are seconds late.
-fn held_p16(what: &str, counts: &Counts) -> Vec<String> {
-    let mut wrong: Vec<String> =
-        counts.failed.iter().map(|(how, count)| format!("P16: {count} sessions failed, {what}: {how}")).collect();
-    if counts.completed < DEVICES / 2 {
-        wrong.push(format!("P16: only {} sessions completed, {what}", counts.completed));
-    }
-    wrong
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +53,7 @@ async fn killed_at_random_under_load_no_session_fails_and_no_task_is_lost_p1_p2_
 async fn all_of_it_away_known_devices_are_served_and_strangers_are_told_to_come_again_p16() {
     let away = seconds("LASTMILE_TEST_PROVISIONING_AWAY", 12, 300);
     let Some(mut bench) = Bench::start(Shape::default(), DEVICES, often).await else { return };
-    let steady = Steady::start(&bench.api, &bench.fleet, TASKS);
+    let steady = Steady::start(&bench.api, &bench.fleet);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let from = steady.mark();
     bench.cluster.provisioning.iter_mut().for_each(|process| process.kill());
@@ -84,7 +68,7 @@ async fn all_of_it_away_known_devices_are_served_and_strangers_are_told_to_come_
     tokio::time::sleep(Duration::from_secs(3)).await;
     let calls = steady.stop().await;
     let mut judged = bench.judge(&calls).await;
-    judged.wrong.extend(held_p16("provisioning away", &counts));
+    judged.wrong.extend(counts.no_session_failed("P16", DEVICES, "provisioning away"));
     if told.is_empty() || told.iter().any(|outcome| outcome != "busy") {
         judged.wrong.push(format!("P16: a stranger gets 503 and nothing else, but: {told:?}"));
     }
@@ -105,7 +89,7 @@ async fn all_of_it_away_known_devices_are_served_and_strangers_are_told_to_come_
 async fn standing_still_for_seconds_it_delays_sessions_and_fails_none_p1_p2_p16() {
     let rounds = number("LASTMILE_TEST_PROVISIONING_STOPS", 3, 60);
     let Some(bench) = Bench::start(Shape::default(), DEVICES, often).await else { return };
-    let steady = Steady::start(&bench.api, &bench.fleet, TASKS);
+    let steady = Steady::start(&bench.api, &bench.fleet);
     let from = steady.mark();
     for _ in 0..rounds {
         // One of them, and then all: no connection tells of it.
@@ -119,7 +103,7 @@ async fn standing_still_for_seconds_it_delays_sessions_and_fails_none_p1_p2_p16(
     let counts = steady.since(from);
     let calls = steady.stop().await;
     let mut judged = bench.judge(&calls).await;
-    judged.wrong.extend(held_p16("provisioning standing still", &counts));
+    judged.wrong.extend(counts.no_session_failed("P16", DEVICES, "provisioning standing still"));
     tell_figures(&format!(
         "{rounds} times 4 s one and 4 s all: {} sessions completed and {} failed, the slowest in {:.1?}; {}",
         counts.completed,
@@ -146,14 +130,14 @@ async fn slow_to_answer_it_delays_sessions_and_fails_none_p1_p2_p16() {
         .set("api", &both(ports))
         .set("ingest", &both(ports));
     let Some(bench) = Bench::start(shape, DEVICES, often).await else { return };
-    let steady = Steady::start(&bench.api, &bench.fleet, TASKS);
+    let steady = Steady::start(&bench.api, &bench.fleet);
     let (mut wrong, mut told) = (Vec::new(), Vec::new());
     for delay in [300, 1000, 3000].map(Duration::from_millis) {
         let from = steady.mark();
         networks.iter().for_each(|network| network.delay(delay));
         tokio::time::sleep(each).await;
         let counts = steady.since(from);
-        wrong.extend(held_p16(&format!("answers {delay:?} late"), &counts));
+        wrong.extend(counts.no_session_failed("P16", DEVICES / 2, &format!("answers {delay:?} late")));
         let (completed, failed) = (counts.completed, counts.failures());
         told.push(format!(
             "{delay:?} late: {completed} completed and {failed} failed, the slowest in {:.1?}",

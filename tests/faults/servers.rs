@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::support::cluster::Shape;
 use crate::support::services::Services;
 
 /// One of each kind.
@@ -43,8 +44,12 @@ impl Set {
         Self { folder, variables }
     }
 
-    /// Where they are.
-    pub(crate) fn services(&self) -> Services {
+    /// A cluster of the usual size over these servers.
+    pub(crate) fn shape(&self) -> Shape {
+        Shape { services: Some(self.services()), ..Shape::default() }
+    }
+
+    fn services(&self) -> Services {
         let address = |name: &str| self.variables[name].clone();
         let [kafka, cql, redis] = ["LASTMILE_TEST_KAFKA", "LASTMILE_TEST_CQL", "LASTMILE_TEST_REDIS"].map(address);
         Services { kafka, cql, redis }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lastmile_fleet::ledger::{Fact, Line};
-use lastmile_fleet::{DeviceHandle, Fleet};
+use lastmile_fleet::ledger::{Fact, Ledger, Line};
+use lastmile_fleet::{DeviceHandle, Fleet, FleetConfig};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -15,6 +15,12 @@ use crate::support::api::in_path;
 use crate::support::judge::{Call, text};
 use crate::support::{Api, id_of};
 
+/// What a fault may do to sessions and calls ends by then (P15).
+pub(crate) const SETTLED: Duration = Duration::from_secs(10);
+/// Between two tasks.
+const TASKS: Duration = Duration::from_millis(250);
+/// Between two sessions of a device.
+const PERIODIC: Duration = Duration::from_secs(2);
 /// A call that takes longer has failed.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
 
@@ -49,6 +55,15 @@ impl Counts {
         (failed, self.completed + self.answered + failed)
     }
 
+    /// What is wrong if no session may fail, and at least so many have to complete.
+    pub(crate) fn no_session_failed(&self, promise: &str, least: usize, what: &str) -> Vec<String> {
+        let failed =
+            self.failed.iter().map(|(how, count)| format!("{promise}: {count} sessions failed, {what}: {how}"));
+        let few = self.completed < least;
+        let few = few.then(|| format!("{promise}: only {} sessions completed, {what}", self.completed));
+        failed.chain(few).collect()
+    }
+
     /// What is wrong with a count that began ten seconds after a fault: errors stay below 0.1 %.
     pub(crate) fn below_a_thousandth_p15(&self, what: &str) -> Vec<String> {
         let (failed, all) = self.errors();
@@ -70,9 +85,14 @@ impl Counts {
     }
 }
 
+/// Devices that come often, so that a fault of seconds meets many sessions.
+pub(crate) fn often(config: &mut FleetConfig) {
+    config.periodic = PERIODIC;
+}
+
 /// The client.
 pub(crate) struct Steady {
-    fleet: Arc<lastmile_fleet::ledger::Ledger>,
+    ledger: Arc<Ledger>,
     shared: Arc<Shared>,
     worker: JoinHandle<()>,
 }
@@ -86,24 +106,24 @@ struct Shared {
 }
 
 impl Steady {
-    /// A task every `interval`, for the devices in turn, and a question about the device beside it.
-    pub(crate) fn start(api: &Api, fleet: &Fleet, interval: Duration) -> Self {
+    /// A task for each of the devices in turn, and a question about the device beside it.
+    pub(crate) fn start(api: &Api, fleet: &Fleet) -> Self {
         let shared = Arc::new(Shared::default());
         let devices: Vec<DeviceHandle> = fleet.devices().collect();
-        let worker = tokio::spawn(work(api.clone(), devices, shared.clone(), interval));
-        Self { fleet: fleet.ledger(), shared, worker }
+        let worker = tokio::spawn(work(api.clone(), devices, shared.clone()));
+        Self { ledger: fleet.ledger(), shared, worker }
     }
 
     /// Now.
     pub(crate) fn mark(&self) -> Mark {
         let answers = self.shared.answers.lock().expect("nobody panicked").len();
-        Mark { lines: self.fleet.lines().len(), answers }
+        Mark { lines: self.ledger.lines().len(), answers }
     }
 
     /// What happened from `from` until now.
     pub(crate) fn since(&self, from: Mark) -> Counts {
         let mut counts = Counts::default();
-        self.fleet.lines()[from.lines..].iter().for_each(|line| counts.add(line));
+        self.ledger.lines()[from.lines..].iter().for_each(|line| counts.add(line));
         for answer in &self.shared.answers.lock().expect("nobody panicked")[from.answers..] {
             match answer {
                 None => counts.answered += 1,
@@ -134,8 +154,8 @@ impl Counts {
 }
 
 /// Calls do not wait for each other: one that hangs must not lighten the load.
-async fn work(api: Api, devices: Vec<DeviceHandle>, shared: Arc<Shared>, interval: Duration) {
-    let mut ticks = tokio::time::interval(interval);
+async fn work(api: Api, devices: Vec<DeviceHandle>, shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(TASKS);
     let mut calls = tokio::task::JoinSet::new();
     for n in 0.. {
         ticks.tick().await;

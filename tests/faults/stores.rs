@@ -2,33 +2,21 @@
 
 use std::time::Duration;
 
-use lastmile_fleet::FleetConfig;
-
 use crate::bench::{Bench, tell_figures};
 use crate::number;
 use crate::servers::{Set, THREE};
-use crate::steady::Steady;
-use crate::support::cluster::Shape;
+use crate::steady::{SETTLED, Steady, often};
 
 const DEVICES: usize = 30;
-/// Between two tasks of the steady load.
-const TASKS: Duration = Duration::from_millis(250);
-/// What a fault may do to sessions and calls ends by then (P15).
-const SETTLED: Duration = Duration::from_secs(10);
-
-fn often(config: &mut FleetConfig) {
-    config.periodic = Duration::from_secs(2);
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "cargo xtask faults"]
 async fn one_of_three_killed_is_not_noticed_after_ten_seconds_p1_p15() {
     let away = Duration::from_secs(number("LASTMILE_TEST_CQL_AWAY", 25, 300));
     let set = Set::find(THREE);
-    let shape = Shape { services: Some(set.services()), ..Shape::default() };
-    let Some(bench) = Bench::start(shape, DEVICES, often).await else { return };
+    let Some(bench) = Bench::start(set.shape(), DEVICES, often).await else { return };
     let mut node = set.cql(2);
-    let steady = Steady::start(&bench.api, &bench.fleet, TASKS);
+    let steady = Steady::start(&bench.api, &bench.fleet);
     tokio::time::sleep(Duration::from_secs(2)).await;
     let from = steady.mark();
     node.kill();
@@ -53,10 +41,9 @@ async fn one_of_three_killed_is_not_noticed_after_ten_seconds_p1_p15() {
 async fn one_of_three_still_for_five_seconds_of_six_is_not_noticed_after_ten_p1_p15() {
     let rounds = number("LASTMILE_TEST_CQL_STOPS", 5, 60);
     let set = Set::find(THREE);
-    let shape = Shape { services: Some(set.services()), ..Shape::default() };
-    let Some(bench) = Bench::start(shape, DEVICES, often).await else { return };
+    let Some(bench) = Bench::start(set.shape(), DEVICES, often).await else { return };
     let mut node = set.cql(3);
-    let steady = Steady::start(&bench.api, &bench.fleet, TASKS);
+    let steady = Steady::start(&bench.api, &bench.fleet);
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (from, began) = (steady.mark(), std::time::Instant::now());
     let mut settled = from;
