@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use lastmile_fleet::{Fleet, FleetConfig};
 use serde_json::Value;
 
-use crate::judgement::now;
+use crate::judgement::{failures, now};
 use crate::support::cluster::{Cluster, Shape};
 use crate::support::judge::{Call, Evidence, text};
 use crate::support::load::{Load, repeated_calls_p5, settle, shortened, states};
@@ -17,6 +17,9 @@ const SETTLE_MAX: Duration = Duration::from_secs(120);
 /// How long a session whose front-end died may be without an end: 80 s of silence, 5 min where no session cache tells
 /// whether another front-end has it, and what a busy machine needs (P9).
 const LOST_MAX: Duration = Duration::from_secs(6 * 60);
+
+/// Failed sessions that are shown; whether they had to fail the test decides.
+const SHOWN: usize = 5;
 
 pub(crate) struct Bench {
     pub(crate) cluster: Cluster,
@@ -60,6 +63,8 @@ impl Bench {
             wrong.push(format!("P10: `lastmile events verify` finds gaps: {verified:#}"));
         }
         eprintln!("states: {:?}", states(&evidence));
+        let lines = self.fleet.ledger().lines();
+        failures(&lines).take(SHOWN).for_each(|failure| eprintln!("a session failed: {:?}", failure.line));
         Judged { evidence, wrong, seed: self.seed }
     }
 
