@@ -82,9 +82,7 @@ fn project_inform(record: &EventRecord, device: &DeviceId, inform: &InformRecord
 
 fn values(inform: &InformRecord, at: Timestamp) -> Vec<UpsertObject> {
     let mut news = TreeNews::default();
-    for parameter in &inform.parameters {
-        news.value(parameter, at);
-    }
+    news.values(&inform.parameters, at);
     let objects: BTreeMap<_, _> = news.upsert;
     objects.into_values().map(|read| UpsertObject { object: read.object, complete: false }).collect()
 }

@@ -27,8 +27,8 @@ mod view;
 pub use inform::InformFacts;
 pub use life::{LifeError, Settings, deadline_of};
 pub use limits::{
-    FAULTS_PER_TASK_MAX, FRAGILE_OBJECTS_MAX, NAMES_PER_TASK_MAX, SEGMENT_READS_MAX, TASK_READS_PER_SESSION,
-    VALUES_PER_REQUEST,
+    FAULTS_PER_TASK_MAX, FRAGILE_OBJECTS_MAX, NAMES_HELD_MAX, NAMES_PER_TASK_MAX, SEGMENT_READS_MAX,
+    TASK_READS_PER_SESSION, VALUES_PER_REQUEST,
 };
 pub use news::{Listing, ReadObject, SummaryNews, TreeNews, gone};
 pub use session_plan::{

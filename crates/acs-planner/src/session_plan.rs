@@ -4,12 +4,14 @@ mod segment;
 mod size;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use acs_types::{AttemptId, FaultRecord, ModelNotes, SessionId, Task, TaskId, TaskState, Timer};
-use cwmp_codec::{AcsRequest, CpeResponse, Fault};
+use cwmp_codec::{AcsRequest, CpeResponse, Fault, ParameterInfo};
 use cwmp_model::{ParameterPath, Timestamp};
 
 use crate::life::{self, Settings};
+use crate::limits::NAMES_HELD_MAX;
 use crate::news::{SummaryNews, TreeNews};
 use crate::reader::{Ask, Reader};
 use crate::view::View;
@@ -21,8 +23,10 @@ pub struct SessionPlan {
     in_flight: Vec<InFlight>,
     parameter_key: Option<String>,
     reads: BTreeMap<TaskId, u32>,
-    /// The ids answered with the last step, and what it returned: the same step again is as once.
-    last: Option<(Vec<String>, Vec<PlannedCall>)>,
+    /// Names told whose values are on their way: an object is written once, with both.
+    names: Vec<Arc<Names>>,
+    /// The ids answered with the last step, which planned what is in flight: the same step again is as once.
+    last: Option<Vec<String>>,
     resume: u32,
 }
 
@@ -217,16 +221,31 @@ impl SessionPlan {
             Then::Evidence => {}
         }
         let planned = step.into_planned();
-        self.last = Some((input.answers.iter().map(|a| a.id.clone()).collect(), planned.calls.clone()));
+        self.last = (input.then == Then::Plan).then(|| input.answers.iter().map(|a| a.id.clone()).collect());
         planned
     }
 
     /// The calls of the last step, if this is the same step again because its reply was lost: they were not sent.
     fn repeated(&self, input: &StepInput<'_>) -> Option<Vec<PlannedCall>> {
-        let (ids, calls) = self.last.as_ref()?;
+        let ids = self.last.as_ref()?;
         let same = ids.iter().eq(input.answers.iter().map(|a| &a.id)) && input.resume == self.resume;
-        let open = !calls.is_empty() && self.in_flight.len() == calls.len();
-        (input.then == Then::Plan && same && open).then(|| calls.clone())
+        let open = !self.in_flight.is_empty();
+        (input.then == Then::Plan && same && open).then(|| self.in_flight.iter().map(|f| f.call.clone()).collect())
+    }
+}
+
+/// What a GetParameterNames told.
+#[derive(Debug)]
+struct Names {
+    within: ParameterPath,
+    next_level: bool,
+    told: Vec<ParameterInfo>,
+    at: Timestamp,
+}
+
+impl Names {
+    fn tell(&self, tree: &mut TreeNews) {
+        tree.names(&self.within, self.next_level, &self.told, self.at);
     }
 }
 
@@ -236,6 +255,8 @@ struct Step<'p, 'a> {
     settings: &'p Settings,
     tasks: BTreeMap<TaskId, Task>,
     notes: ModelNotes,
+    /// The answers are names alone: they are kept until their values come, or something else does.
+    holds_names: bool,
     planned: Planned,
 }
 
@@ -243,10 +264,35 @@ impl<'p, 'a> Step<'p, 'a> {
     fn new(plan: &'p mut SessionPlan, input: &'p StepInput<'a>, settings: &'p Settings) -> Self {
         let tasks: BTreeMap<_, _> = input.tasks.iter().map(|task| (task.id.clone(), task.clone())).collect();
         plan.jobs.retain(|id, _| tasks.contains_key(id));
-        Self { plan, input, settings, tasks, notes: input.view.notes.clone(), planned: Planned::default() }
+        let is_names =
+            |answer: &CallAnswer| matches!(&answer.outcome, CallOutcome::Response(CpeResponse::GetParameterNames(_)));
+        let holds_names = input.then == Then::Plan && input.answers.iter().all(is_names);
+        let notes = input.view.notes.clone();
+        let mut step = Self { plan, input, settings, tasks, notes, holds_names, planned: Planned::default() };
+        if !holds_names {
+            step.tell_names();
+        }
+        step
     }
 
-    fn into_planned(self) -> Planned {
+    /// What was told of names is older than anything that this step tells.
+    fn tell_names(&mut self) {
+        for names in std::mem::take(&mut self.plan.names) {
+            names.tell(&mut self.planned.tree);
+        }
+    }
+
+    /// Names wait as long as reads go on for them, and there is room.
+    fn names_wait(&self) -> bool {
+        let reads = |flight: &InFlight| matches!(flight.purpose, Purpose::Read(_));
+        let held: usize = self.plan.names.iter().map(|names| names.told.len()).sum();
+        held <= NAMES_HELD_MAX && self.plan.in_flight.iter().any(reads)
+    }
+
+    fn into_planned(mut self) -> Planned {
+        if !self.names_wait() {
+            self.tell_names();
+        }
         let mut planned = self.planned;
         for before in self.input.tasks {
             let Some(mut task) = self.tasks.get(&before.id).filter(|task| *task != before).cloned() else { continue };

@@ -7,8 +7,8 @@ mod support;
 
 use acs_planner::life::Settings;
 use acs_planner::{
-    CallAnswer, CallOutcome, NoAnswer, Planned, PlannedCall, SessionPlan, StepInput, TASK_READS_PER_SESSION, Then,
-    View, evidence,
+    CallAnswer, CallOutcome, NAMES_HELD_MAX, NoAnswer, Planned, PlannedCall, SessionPlan, StepInput,
+    TASK_READS_PER_SESSION, Then, View, evidence,
 };
 use acs_types::{Applied, Secret, Task, TaskFault, TaskResult, TaskSpec, TaskState};
 use cpe::{Cpe, Reply, fault, values_fault};
@@ -196,6 +196,56 @@ fn first_contact_with_300_parameters_takes_five_requests() {
     );
     assert!(bench.planned.iter().any(|p| p.summary.discovered_at.is_some()));
     assert!(bench.planned.iter().any(|p| p.credential_proved));
+}
+
+/// The trees of the session's steps: objects told in each, and the parameters of a group with and without value.
+fn told(bench: &Bench) -> Vec<(usize, Option<(usize, usize)>)> {
+    let group = |p: &Planned| {
+        let read = p.tree.upsert.get(&path("Device.X_Group0."))?;
+        let with = read.object.parameters.iter().filter(|p| p.value.is_some()).count();
+        Some((with, read.object.parameters.len() - with))
+    };
+    bench.planned.iter().map(|p| (p.tree.upsert.len(), group(p))).collect()
+}
+
+#[test]
+fn an_object_is_told_once_with_its_names_and_values() {
+    let bench = run(Cpe::new("Device.", 26), vec![TaskSpec::Discover]);
+    // To begin with; its names; its values; the end.
+    assert_eq!(told(&bench), [(0, None), (0, None), (5, Some((20, 0))), (0, None)]);
+    let values = &bench.planned[2].tree;
+    assert_eq!(values.listed.len(), 1, "what is not there any more is told, too");
+    assert!(values.upsert[&path("Device.X_Group0.")].complete);
+}
+
+#[test]
+fn names_do_not_wait_for_values_that_never_come() {
+    let mut cpe = Cpe::new("Device.", 26);
+    cpe.habit = Box::new(|request| matches!(request, AcsRequest::GetParameterValues(_)).then_some(Reply::Silence));
+    let bench = run(cpe, vec![TaskSpec::Discover]);
+    assert_eq!(told(&bench), [(0, None), (0, None), (5, Some((0, 20)))], "the session ended");
+}
+
+#[test]
+fn names_that_a_task_asked_for_are_told_before_it_is_done() {
+    // The other task reads on.
+    let names = TaskSpec::GetNames { path: path("Device.X_Group0."), next_level: false };
+    let bench = run(Cpe::new("Device.", 46), vec![names, TaskSpec::Refresh { path: path("Device.X_Group1.") }]);
+    let done = bench.planned.iter().position(|p| p.tasks.iter().any(|change| change.task.state.is_final())).unwrap();
+    assert_eq!(bench.planned[done].tasks.len(), 1, "the other one is not done");
+    assert_eq!(told(&bench)[..=done], [(0, None), (2, Some((0, 20)))]);
+}
+
+#[test]
+fn a_plan_holds_so_many_names_and_no_more_p19() {
+    // Beside its parameters it has the root, two objects, an empty table, and an object for each twenty.
+    let names = |count: usize| 4 + count + (count - 6).div_ceil(20);
+    let most = (1..).take_while(|count| *count < 6 || names(*count) <= NAMES_HELD_MAX).last().unwrap();
+    for (count, listed) in [(most, 0), (most + 1, 1)] {
+        let bench = run(Cpe::new("Device.", count), vec![TaskSpec::Discover]);
+        assert_eq!(bench.planned[1].tree.listed.len(), listed, "{count} parameters");
+        assert!(bench.planned.iter().map(|p| p.tree.listed.len()).sum::<usize>() == 1, "told once in any case");
+    }
 }
 
 #[test]

@@ -118,18 +118,17 @@ impl Inner {
 
     async fn take_turn(&self, turn: &Turn<'_>) -> Result<Vec<PlannedCall>, ServiceError> {
         let SessionRef { device, session, .. } = turn.session;
-        let kept = self.plans.get(session);
+        let mut kept = self.plans.get(session);
         // A session that goes on elsewhere goes on without a plan rather than with an empty one.
         let keep = kept.is_some() || turn.then == Then::Plan;
-        let mut entry = kept.unwrap_or_else(|| {
-            if turn.then == Then::Plan {
-                self.deps.metrics.plans_lost.inc();
-            }
-            Entry::default()
-        });
+        if kept.is_none() && turn.then == Then::Plan {
+            self.deps.metrics.plans_lost.inc();
+        }
         // Set when the device is lost to a newer session.
         let mut lost_to = None;
         for _ in 0..COMMIT_TRIES {
+            // A step changes the plan: every try begins with the one that is kept.
+            let mut entry = kept.take().or_else(|| self.plans.get(session)).unwrap_or_default();
             entry.seen_at = self.now();
             let partition = self.store().partition(device).await.map_err(error::store)?;
             let then = if lost_to.is_some() { Then::Evidence } else { turn.then };
@@ -138,7 +137,6 @@ impl Inner {
                 Then::Plan => self.view(turn.session, &partition, &mut entry, turn.at).await?,
                 _ => acs_planner::View { notes: entry.notes.clone().unwrap_or_default(), ..Default::default() },
             };
-            let mut tried = entry.clone();
             let input = StepInput {
                 session: *session,
                 resume: turn.session.resume,
@@ -152,13 +150,13 @@ impl Inner {
                 salt: self.salt(),
                 then,
             };
-            let planned = tried.plan.step(&input, &self.config.settings);
-            let calls = planned.calls.clone();
-            match self.carry_out(turn.session, &partition, &mut tried, planned, then).await? {
+            let mut planned = entry.plan.step(&input, &self.config.settings);
+            let calls = std::mem::take(&mut planned.calls);
+            match self.carry_out(turn.session, &partition, &mut entry, planned, then).await? {
                 CommitOutcome::Applied => match lost_to {
                     None => {
                         if keep {
-                            self.plans.put(*session, tried, self.now());
+                            self.plans.put(*session, entry, self.now());
                         }
                         return Ok(calls);
                     }

@@ -1,5 +1,7 @@
 //! What the answers to a segment say of its tasks and of the device.
 
+use std::sync::Arc;
+
 use acs_types::{
     Applied, AttemptId, AttemptOutcome, Evidence, FaultRecord, ParameterFaultRecord, Task, TaskFault, TaskId,
     TaskResult, TaskSpec, TaskState, TransferResult,
@@ -7,7 +9,7 @@ use acs_types::{
 use cwmp_codec::{AcsRequest, CpeResponse, Fault};
 use cwmp_model::{FaultAdvice, FaultFacts, ParameterPath, ParameterValue, Root, Timestamp};
 
-use super::{CallAnswer, CallOutcome, Job, NoAnswer, Purpose, Step};
+use super::{CallAnswer, CallOutcome, Job, Names, NoAnswer, Purpose, Step};
 use crate::evidence;
 use crate::life::{self, Follow};
 use crate::reader::{Ask, Reader};
@@ -153,7 +155,7 @@ impl Step<'_, '_> {
             }
             (CpeResponse::DeleteObject(deleted), _) if deleted.status == 0 => {
                 if let TaskSpec::DeleteObject { object } = &task.spec {
-                    self.planned.tree.remove.push(object.clone());
+                    self.planned.tree.object_removed(object);
                 }
             }
             (CpeResponse::AddObject(_), _) => {
@@ -248,7 +250,11 @@ impl Step<'_, '_> {
 
     fn learn_names(&mut self, ask: &Ask, told: &cwmp_codec::GetParameterNamesResponse, at: Timestamp) {
         if let AcsRequest::GetParameterNames(asked) = ask.request() {
-            self.planned.tree.names(&asked.path, asked.next_level, &told.parameters, at);
+            let names = Names { within: asked.path, next_level: asked.next_level, told: told.parameters.clone(), at };
+            match self.holds_names {
+                true => self.plan.names.push(Arc::new(names)),
+                false => names.tell(&mut self.planned.tree),
+            }
         }
         if self.input.view.root.as_str().is_empty()
             && let Some(root) = Root::from_inform(told.parameters.iter().map(|info| &info.name))
@@ -258,8 +264,8 @@ impl Step<'_, '_> {
     }
 
     fn learn_values(&mut self, values: &[ParameterValue], at: Timestamp) {
+        self.planned.tree.values(values, at);
         for value in values {
-            self.planned.tree.value(value, at);
             self.planned.summary.value(value);
         }
     }
@@ -366,6 +372,8 @@ impl Step<'_, '_> {
     }
 
     pub(super) fn finish_read(&mut self, task: &mut Task, reader: Reader) {
+        // What a task has read is written before the task is done.
+        self.tell_names();
         let finished = reader.finish();
         match finished.fault {
             Some(fault) if finished.failed => {

@@ -12,12 +12,10 @@ impl SessionPlan {
         let jobs: usize = self.jobs.iter().map(|(id, job)| entry_bytes(id.as_str().len() + job.bytes())).sum();
         let in_flight: usize = self.in_flight.iter().map(InFlight::bytes).sum();
         let reads: usize = self.reads.keys().map(|id| entry_bytes(id.as_str().len())).sum();
-        let last = self.last.as_ref().map_or(0, |(ids, calls)| {
-            let ids: usize = ids.iter().map(|id| entry_bytes(id.len())).sum();
-            ids + calls.iter().map(PlannedCall::bytes).sum::<usize>()
-        });
+        let names: usize = self.names.iter().map(|names| paths_bytes(names.told.iter().map(|info| &info.name))).sum();
+        let last = self.last.iter().flatten().map(|id| entry_bytes(id.len())).sum::<usize>();
         let key = self.parameter_key.as_ref().map_or(0, String::len);
-        size_of::<Self>() + jobs + in_flight + reads + last + key
+        size_of::<Self>() + jobs + in_flight + reads + names + last + key
     }
 }
 
