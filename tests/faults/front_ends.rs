@@ -1,4 +1,6 @@
-//! Front-ends that are killed at random under load.
+//! Front-ends that are killed at random under load, and right after the InformResponse of a BOOTSTRAP.
+
+mod bootstrapped;
 
 use std::time::{Duration, Instant};
 
