@@ -70,13 +70,14 @@ impl FrontEnd {
             return;
         }
         match self.whereabouts(&session.at.session).await {
-            Whereabouts::Here => {}
+            // Over the same connection the CPE is wrong; else another one served it and could not say so.
+            Whereabouts::Here if same_connection || !answers_another => {}
             Whereabouts::Elsewhere(cached) => {
                 let picked_up = self.pick_up(&cached, post);
                 *session = picked_up.unwrap_or_else(|| self.begun_anew(session, post));
                 self.taken_over(session, cached.snapshot).await;
             }
-            Whereabouts::Unknown => {
+            Whereabouts::Here | Whereabouts::Unknown => {
                 session.unsure = true;
                 if answers_another {
                     *session = self.begun_anew(session, post);

@@ -130,7 +130,10 @@ impl FrontEnd {
         let picked_up = cached.as_ref().and_then(|cached| self.pick_up(cached, post));
         let session = picked_up.unwrap_or_else(|| self.by_cookie(cookie, post));
         let slot = Slot::new(cookie.session, cookie.device.clone(), cookie.stamp, session);
-        let here = self.sessions.resume(&slot)?;
+        let (here, older) = self.sessions.resume(&slot)?;
+        if let Some(older) = older {
+            self.supersede(older);
+        }
         if Arc::ptr_eq(&here, &slot) {
             slot.set_due(post.at.plus(self.config.session.idle_timeout));
             self.metrics.session_began();

@@ -23,6 +23,16 @@ struct Live {
     by_device: HashMap<DeviceId, Arc<Slot>>,
 }
 
+impl Live {
+    /// In place of the other one of its device, which it gives back.
+    fn add(&mut self, slot: &Arc<Slot>) -> Option<Arc<Slot>> {
+        self.by_id.insert(slot.id, Arc::clone(slot));
+        let other = self.by_device.insert(slot.device.clone(), Arc::clone(slot))?;
+        self.by_id.remove(&other.id);
+        Some(other)
+    }
+}
+
 /// A place in the table.
 pub(crate) struct Slot {
     pub(crate) id: SessionId,
@@ -55,28 +65,27 @@ impl Sessions {
 
     /// Adds a session and gives back the older one of its device (CWMP-129), which is not found any more.
     pub(crate) fn begin(&self, slot: &Arc<Slot>) -> Option<Arc<Slot>> {
-        let mut live = self.live();
-        live.by_id.insert(slot.id, Arc::clone(slot));
-        let older = live.by_device.insert(slot.device.clone(), Arc::clone(slot))?;
-        live.by_id.remove(&older.id);
-        drop(live);
+        let older = self.live().add(slot)?;
         self.ended.insert(older.id, ());
         Some(older)
     }
 
     /// Adds a session that goes on here, unless a newer one of its device is live or it is here already; gives the one
-    /// that is in the table now.
-    pub(crate) fn resume(&self, slot: &Arc<Slot>) -> Option<Arc<Slot>> {
+    /// that is in the table now, and the older one of its device, which is not found any more.
+    pub(crate) fn resume(&self, slot: &Arc<Slot>) -> Option<(Arc<Slot>, Option<Arc<Slot>>)> {
         let mut live = self.live();
         if let Some(here) = live.by_id.get(&slot.id) {
-            return Some(Arc::clone(here));
+            return Some((Arc::clone(here), None));
         }
-        if live.by_device.contains_key(&slot.device) {
+        if live.by_device.get(&slot.device).is_some_and(|other| other.stamp > slot.stamp) {
             return None;
         }
-        live.by_id.insert(slot.id, Arc::clone(slot));
-        live.by_device.insert(slot.device.clone(), Arc::clone(slot));
-        Some(Arc::clone(slot))
+        let older = live.add(slot);
+        drop(live);
+        if let Some(older) = &older {
+            self.ended.insert(older.id, ());
+        }
+        Some((Arc::clone(slot), older))
     }
 
     /// The stamp of the live session of a device; the least one if there is none.

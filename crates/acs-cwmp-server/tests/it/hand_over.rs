@@ -167,6 +167,57 @@ async fn a_session_alternates_without_the_session_cache_p14() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_older_session_that_still_stands_here_keeps_no_newer_one_from_going_on_p13_cwmp_129() {
+    let (_cache, one, other) = two();
+    let mut old = one.connect();
+    old.inform(&["2 PERIODIC"]).await;
+    old.expect_inform_response();
+    one.provisioning.wants_values(1);
+    let mut cpe = other.connect();
+    cpe.inform(&["2 PERIODIC"]).await;
+    cpe.expect_inform_response();
+    let mut cpe = one.connect().with_cookie_of(&cpe);
+    cpe.empty_post().await;
+    cpe.expect_body("call-1");
+    cpe.post(&values_response("call-1", "v")).await;
+    cpe.expect_end();
+    one.settle().await;
+    assert_eq!(answers(&one), [known("call-1")]);
+    let accounts = one.accounts().await;
+    let of = |stamp| accounts.iter().find(|account| account.at.stamp == stamp).expect("an end for each session");
+    let begins = one.provisioning.begins();
+    assert_eq!(of(begins[0].session.stamp).outcome, SessionOutcome::Superseded);
+    assert_eq!(of(begins[1].session.stamp).outcome, SessionOutcome::Completed);
+    // And an older one does not push aside a newer one.
+    let mut late = one.connect().with_cookie_of(&old);
+    late.empty_post().await;
+    late.expect_end();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_comes_back_from_where_nothing_could_be_laid_down_p14() {
+    let (cache, one, other) = two();
+    one.provisioning.wants_values(1);
+    let mut cpe = one.connect();
+    cpe.inform(&["1 BOOT"]).await;
+    cpe.empty_post().await;
+    cpe.expect_body("call-1");
+    cache.set_away(true);
+    one.provisioning.wants("reboot-1", AcsRequest::Reboot { command_key: "k".into() });
+    let mut cpe = other.connect().with_cookie_of(&cpe);
+    cpe.post(&values_response("call-1", "v")).await;
+    cpe.expect_body("reboot-1");
+    // What lies there says that the first one serves it.
+    cache.set_away(false);
+    let mut cpe = one.connect().with_cookie_of(&cpe);
+    cpe.post(&envelope("reboot-1", "<cwmp:RebootResponse/>")).await;
+    cpe.expect_end();
+    assert_eq!(answers(&one).last(), Some(&("reboot-1".to_owned(), None)), "it is evidence (design.md §4.4)");
+    let ends = one.accounts().await;
+    assert!(ends.iter().all(|account| account.outcome != SessionOutcome::ProtocolError), "{ends:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_finds_its_task_at_another_front_end_p13_f3() {
     let (_cache, one, other) = two();
     let parameters = vec![ParameterValue { name: ParameterPath::new("Device.X").unwrap(), value: Value::string("v") }];
