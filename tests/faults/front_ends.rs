@@ -1,6 +1,8 @@
-//! Front-ends that are killed at random under load, and right after the InformResponse of a BOOTSTRAP.
+//! Front-ends that are killed under load: at random, while devices have a request in hand, and right after the InformResponse of a
+//! BOOTSTRAP.
 
 mod bootstrapped;
+mod cut;
 
 use std::time::{Duration, Instant};
 

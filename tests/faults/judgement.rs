@@ -77,7 +77,7 @@ pub(crate) fn locked_out_p13(lines: &[Line]) -> Vec<String> {
 /// Sessions that completed with records of more than one front-end.
 pub(crate) fn moved_sessions(events: &[Value]) -> usize {
     let mut makers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    let of_fronts = events.iter().filter(|event| text(event, "emitter").starts_with("cwmp"));
+    let of_fronts = events.iter().filter(|event| text(event, "emitter").contains(".cwmp."));
     for event in of_fronts.filter(|event| !event["session_id"].is_null()) {
         makers.entry(text(event, "session_id")).or_default().insert(text(event, "emitter"));
     }
@@ -87,7 +87,7 @@ pub(crate) fn moved_sessions(events: &[Value]) -> usize {
 }
 
 /// The last lines of a device up to one of them.
-fn story(lines: &[Line], last: &Line) -> String {
+pub(crate) fn story(lines: &[Line], last: &Line) -> String {
     let until = lines.iter().take_while(|line| !std::ptr::eq(*line, last)).chain([last]);
     let of_device: Vec<String> = until.filter(|line| line.device == last.device).map(|l| format!("{l:?}")).collect();
     format!("\n  {}", of_device[of_device.len().saturating_sub(12)..].join("\n  "))

@@ -1,5 +1,5 @@
 //! What stands before the front-ends, as haproxy does: connections go in turn to those that say that they are ready, and to the
-//! next one where nobody listens. Connections that stand are left alone.
+//! next one where nobody listens. Connections that stand are left alone. A test may hold those that come.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::RwLock;
 
 /// How often each front-end is asked; `cargo xtask cluster` lets haproxy ask every second.
 const LOOK: Duration = Duration::from_millis(250);
@@ -18,8 +19,11 @@ struct Front {
     is_up: AtomicBool,
 }
 
-/// Of front-ends by port and port of the health listener; the port where CPEs connect.
-pub(crate) async fn balancer(fronts: &[(u16, u16)]) -> u16 {
+/// Each connection that is served has it for reading.
+pub(crate) type Gate = Arc<RwLock<()>>;
+
+/// Of front-ends by port and port of the health listener; the port where CPEs connect, and what holds them.
+pub(crate) async fn balancer(fronts: &[(u16, u16)]) -> (u16, Gate) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let port = listener.local_addr().expect("it has an address").port();
     let front = |(port, health): &(u16, u16)| {
@@ -28,13 +32,15 @@ pub(crate) async fn balancer(fronts: &[(u16, u16)]) -> u16 {
         front
     };
     let fronts: Arc<[Arc<Front>]> = fronts.iter().map(front).collect();
+    let gate = Gate::default();
+    let passes = gate.clone();
     tokio::spawn(async move {
         let turn = Arc::new(AtomicUsize::new(0));
         while let Ok((device, _)) = listener.accept().await {
-            tokio::spawn(serve(device, fronts.clone(), turn.fetch_add(1, Ordering::Relaxed)));
+            tokio::spawn(serve(device, fronts.clone(), turn.fetch_add(1, Ordering::Relaxed), passes.clone()));
         }
     });
-    port
+    (port, gate)
 }
 
 async fn watch(front: Arc<Front>, health: u16) {
@@ -48,7 +54,8 @@ async fn watch(front: Arc<Front>, health: u16) {
     }
 }
 
-async fn serve(mut device: TcpStream, fronts: Arc<[Arc<Front>]>, turn: usize) {
+async fn serve(mut device: TcpStream, fronts: Arc<[Arc<Front>]>, turn: usize, gate: Gate) {
+    let _passes = gate.read().await;
     let up: Vec<&Arc<Front>> = fronts.iter().filter(|front| front.is_up.load(Ordering::Relaxed)).collect();
     for n in 0..up.len() {
         let port = up[(turn + n) % up.len()].port;

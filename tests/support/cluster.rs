@@ -8,9 +8,10 @@ use lastmile_fleet::{DeviceCredentials, FleetConfig, RetryRule};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::OwnedRwLockWriteGuard;
 
 use super::Api;
-use super::balancer::balancer;
+use super::balancer::{Gate, balancer};
 use super::role::{Role, finish, product};
 use super::server::free_port;
 use super::services::Services;
@@ -55,6 +56,7 @@ pub(crate) struct Cluster {
     pub(crate) others: Vec<Role>,
     cwmp: Vec<u16>,
     balancer: u16,
+    gate: Gate,
     api: u16,
     folder: TempDir,
 }
@@ -104,6 +106,7 @@ impl Cluster {
             fronts: of("cwmp", "cwmp.listen", &cwmp),
             cwmp,
             balancer: 0,
+            gate: Gate::default(),
             api,
             folder,
         };
@@ -112,7 +115,8 @@ impl Cluster {
             role.ready().await;
         }
         let health = cluster.fronts.iter().map(Role::health);
-        cluster.balancer = balancer(&cluster.cwmp.iter().copied().zip(health).collect::<Vec<_>>()).await;
+        let fronts: Vec<_> = cluster.cwmp.iter().copied().zip(health).collect();
+        (cluster.balancer, cluster.gate) = balancer(&fronts).await;
         Some(cluster)
     }
 
@@ -123,6 +127,11 @@ impl Cluster {
     /// Where CPEs connect.
     pub(crate) fn acs_url(&self) -> String {
         format!("http://127.0.0.1:{}/", self.balancer)
+    }
+
+    /// Waits until no connection of a CPE is served; those that come wait as long as the result lives.
+    pub(crate) async fn hold(&self) -> OwnedRwLockWriteGuard<()> {
+        self.gate.clone().write_owned().await
     }
 
     /// One front-end, without the balancer.
