@@ -221,7 +221,8 @@ fn gather(
     }
 }
 
-/// Asks until every leader is known: they move, and new topics have none for a moment.
+/// Asks until every leader is known: they move, and new topics have none for a moment. Topics that are missing for longer are
+/// an error in the end.
 fn ask_offsets(client: &BaseConsumer<Quiet>, asked: &TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
     let until = std::time::Instant::now() + PATIENCE;
     loop {
@@ -236,9 +237,23 @@ fn ask_offsets(client: &BaseConsumer<Quiet>, asked: &TopicPartitionList) -> Resu
     }
 }
 
+/// A broker that was just started, or that has just got new topics, knows less than its clients for a moment.
 fn is_moving(error: &KafkaError) -> bool {
-    let code = error.rdkafka_error_code();
-    matches!(code, Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable))
+    use RDKafkaErrorCode::{
+        FencedLeaderEpoch, LeaderNotAvailable, NotLeaderForPartition, UnknownLeaderEpoch, UnknownPartition,
+        UnknownTopicOrPartition,
+    };
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            NotLeaderForPartition
+                | LeaderNotAvailable
+                | UnknownLeaderEpoch
+                | FencedLeaderEpoch
+                | UnknownPartition
+                | UnknownTopicOrPartition
+        )
+    )
 }
 
 /// A client that reads.

@@ -5,6 +5,7 @@ mod breaker;
 mod contract;
 mod group;
 mod proxy;
+mod refusal;
 mod security;
 mod service;
 mod topics;
