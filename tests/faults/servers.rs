@@ -55,6 +55,11 @@ impl Set {
         Services { kafka, cql, redis }
     }
 
+    /// Its brokers, for a client to begin with.
+    pub(crate) fn kafka(&self) -> String {
+        self.variables["LASTMILE_TEST_KAFKA"].clone()
+    }
+
     /// The broker of this number, from 1.
     pub(crate) fn broker(&self, number: usize) -> Server {
         self.server("LASTMILE_TEST_KAFKA", "kafka", number)

@@ -23,7 +23,7 @@ const SLOW: [&str; 1] = ["everything::"];
 /// What a test begins its figures with.
 const FIGURES: &str = "figures: ";
 /// Modules whose tests kill servers that are alone of their kind.
-const KILLS: [&str; 3] = ["brokers::", "clocks::", "everything::"];
+const KILLS: [&str; 4] = ["brokers::", "clocks::", "everything::", "producer::"];
 /// In the name of tests that take away one of three servers.
 const OF_THREE: &str = "of_three";
 /// Tells the tests to take the numbers of the long lane.
