@@ -14,6 +14,7 @@
 //! | `LASTMILE_TEST_DOUBLE_INFORMS` | pairs of Informs of one device at two front-ends at once | 100 (1,000) |
 //! | `LASTMILE_TEST_BOOTSTRAPS` | front-ends killed right after the InformResponse of a BOOTSTRAP | 20 (200) |
 //! | `LASTMILE_TEST_FLUSHES` | times that Redis is emptied under load | 20, one a second (60, every 5 s) |
+//! | `LASTMILE_TEST_REDIS_AWAY` | seconds in which Redis stands still, and then is not there | 5 (60) |
 //! | `LASTMILE_TEST_RACES` | tasks created at some moment of a session | 300 (10,000) |
 //! | `LASTMILE_TEST_PROVISIONING_KILLS` | provisioning processes killed at random under load | 15 (300) |
 //! | `LASTMILE_TEST_PROVISIONING_AWAY` | seconds without any of them | 12 (300) |
@@ -25,7 +26,6 @@
 //! | `LASTMILE_TEST_BROKERS` | of three brokers, how many are taken away in turn | 1 (3) |
 //! | `LASTMILE_TEST_BROKER_AWAY` | seconds without each of them | 20 (180) |
 //! | `LASTMILE_TEST_KAFKA_AWAY` | seconds without Kafka under load | 20 (600) |
-//! | `LASTMILE_TEST_PRODUCER_KILLS` | kills of the only broker under a producer alone | 6 (100) |
 //! | `LASTMILE_TEST_ALL_KILLED` | times that everything is killed at once | 2 (20) |
 //! | `LASTMILE_TEST_BEHIND` | seconds in which writers with late clocks fill the outbox | 15 (120) |
 
@@ -39,10 +39,15 @@ mod clocks;
 mod everything;
 mod front_ends;
 mod judgement;
-mod producer;
 mod provisioning;
 mod proxy;
+mod races;
+#[allow(dead_code, reason = "shared with the tests of acs-session-redis")]
+#[path = "../../crates/acs-session-redis/tests/it/support/server.rs"]
+mod redis_server;
+mod rolling;
 mod servers;
+mod session_cache;
 mod steady;
 mod stores;
 #[allow(dead_code, reason = "shared with the tests of one machine")]
@@ -51,6 +56,10 @@ mod support;
 
 /// A number of the quick lane, or of the long one, or what the variable says.
 fn number(variable: &str, quick: u64, long: u64) -> u64 {
-    let is_long = std::env::var_os("LASTMILE_TEST_LONG").is_some();
-    support::number(variable).unwrap_or(if is_long { long } else { quick })
+    support::number(variable).unwrap_or_else(|| if is_long() { long } else { quick })
+}
+
+/// Whether this is the long lane.
+fn is_long() -> bool {
+    std::env::var_os("LASTMILE_TEST_LONG").is_some()
 }
