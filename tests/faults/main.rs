@@ -26,6 +26,7 @@
 //! | `LASTMILE_TEST_BROKERS` | of three brokers, how many are taken away in turn | 1 (3) |
 //! | `LASTMILE_TEST_BROKER_AWAY` | seconds without each of them | 20 (180) |
 //! | `LASTMILE_TEST_KAFKA_AWAY` | seconds without Kafka under load | 20 (600) |
+//! | `LASTMILE_TEST_PRODUCER_KILLS` | kills of the only broker under a producer alone | 6 (100) |
 //! | `LASTMILE_TEST_ALL_KILLED` | times that everything is killed at once | 2 (20) |
 //! | `LASTMILE_TEST_BEHIND` | seconds in which writers with late clocks fill the outbox | 15 (120) |
 
@@ -39,6 +40,7 @@ mod clocks;
 mod everything;
 mod front_ends;
 mod judgement;
+mod producer;
 mod provisioning;
 mod proxy;
 mod races;
