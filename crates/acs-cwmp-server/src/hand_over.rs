@@ -87,7 +87,7 @@ impl FrontEnd {
         }
     }
 
-    /// The session that another front-end laid down; `None` if it left nothing that can be read.
+    /// The session that another front-end laid down; `None` if it left nothing that can be read, or nothing of late.
     pub(crate) fn pick_up(&self, cached: &CachedSession, post: &Post) -> Option<Session> {
         if cached.snapshot.is_empty() {
             return None;
@@ -103,7 +103,7 @@ impl FrontEnd {
                     resume_number(handed.account.started_at, post.at).max(handed.account.at.resume.saturating_add(1));
                 let mut session = Session::handed_over(handed, machine, post.connection.source(), resume);
                 session.rule = self.rule_of(&session);
-                Some(session)
+                Some(session).filter(|session| !answers_later(session, &post.content.body))
             }
             Ok(_) => None,
             Err(error) => {
@@ -183,6 +183,15 @@ fn answers_another(session: &Session, body: &PostBody) -> bool {
     let is_answer = matches!(envelope.message, Message::CpeResponse(_) | Message::Fault(_));
     let outstanding = session.machine.outstanding().map(|call| call.id.as_str());
     is_answer && outstanding != envelope.header.id.as_deref()
+}
+
+/// Whether a message answers by its ID another request than a session that was laid down has: one that was sent later, and could
+/// not be laid down.
+fn answers_later(session: &Session, body: &PostBody) -> bool {
+    let PostBody::Envelope(envelope) = body else { return false };
+    let id = envelope.header.id.as_deref().map_or("", str::trim);
+    let outstanding = session.machine.outstanding().map(|call| call.id.as_str());
+    !id.is_empty() && outstanding != Some(id) && answers_another(session, body)
 }
 
 /// Grows with each front-end that goes on with a session: milliseconds since it began, at least 1. A count of 1, 2, 3 would

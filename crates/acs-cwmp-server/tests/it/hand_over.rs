@@ -21,6 +21,8 @@ use crate::support::*;
 struct SharedCache {
     cache: MemorySessionCache,
     away: AtomicBool,
+    /// It takes no snapshots, and goes on with all the rest.
+    is_full: AtomicBool,
     laid_down: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -53,6 +55,9 @@ impl SessionCache for SharedCache {
 
     async fn put_snapshot(&self, session: &SessionId, snapshot: Vec<u8>) -> Result<()> {
         self.here()?;
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(Error::Unavailable("the test filled it".into()));
+        }
         self.laid_down.lock().unwrap().push(snapshot.clone());
         self.cache.put_snapshot(session, snapshot).await
     }
@@ -215,6 +220,28 @@ async fn a_session_comes_back_from_where_nothing_could_be_laid_down_p14() {
     assert_eq!(answers(&one).last(), Some(&("reboot-1".to_owned(), None)), "it is evidence (design.md §4.4)");
     let ends = one.accounts().await;
     assert!(ends.iter().all(|account| account.outcome != SessionOutcome::ProtocolError), "{ends:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_tells_that_what_was_laid_down_is_not_the_latest_p14() {
+    for is_new in [false, true] {
+        let (cache, one, other) = two();
+        one.provisioning.wants_values(1);
+        let mut cpe = one.connect();
+        cpe.inform(&["1 BOOT"]).await;
+        cpe.empty_post().await;
+        cpe.expect_body("call-1");
+        cache.is_full.store(true, Ordering::Relaxed);
+        one.provisioning.wants("reboot-1", AcsRequest::Reboot { command_key: "k".into() });
+        let mut cpe = other.connect().with_cookie_of(&cpe);
+        cpe.post(&values_response("call-1", "v")).await;
+        cpe.expect_body("reboot-1");
+        let third = one.beside(CpeAuthScheme::Open, Arc::clone(&cache) as _, "test-3");
+        let mut cpe = if is_new { &third } else { &one }.connect().with_cookie_of(&cpe);
+        cpe.post(&envelope("reboot-1", "<cwmp:RebootResponse/>")).await;
+        cpe.expect_end();
+        assert_eq!(answers(&one).last(), Some(&("reboot-1".to_owned(), None)), "it is evidence (design.md §4.4)");
+    }
 }
 
 #[tokio::test(start_paused = true)]
