@@ -107,7 +107,7 @@ async fn write(sink: KafkaSink, device: u64, numbers: Arc<AtomicU64>, ends: Arc<
         let number = numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let record = record(device, number);
         let id = record.event_id;
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             if sink.append(vec![record]).await.is_ok() {
                 written.acknowledged.insert(id);
             }

@@ -109,7 +109,12 @@ impl FrontEnd {
     /// serves or ended is forgotten; so is one of which the session cache knows nothing: if nobody tells its end, ingest closes
     /// it as lost (P9), and its tasks have deadlines of their own (P3).
     async fn is_left_to_us(&self, slot: &Slot, session: &mut Session) -> bool {
-        if !self.config.shared_sessions || matches!(self.whereabouts(&slot.id).await, Whereabouts::Here) {
+        if !self.config.shared_sessions {
+            return true;
+        }
+        // Another one that served it may not have been able to say so: this end proves nothing (P9).
+        session.unsure = true;
+        if matches!(self.whereabouts(&slot.id).await, Whereabouts::Here) {
             return true;
         }
         self.moved(slot, session);
