@@ -85,8 +85,13 @@ impl Api {
         Ok(Reply { status, headers, body, text })
     }
 
+    /// Asked once more if the server closed a connection that was idle just then.
     pub(crate) async fn get(&self, path: &str) -> Reply {
-        self.call(http::Method::GET, path, None, None).await.expect("the API answers")
+        match self.call(http::Method::GET, path, None, None).await {
+            Err(error) if error.is_request() => self.call(http::Method::GET, path, None, None).await,
+            reply => reply,
+        }
+        .expect("the API answers")
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {

@@ -8,7 +8,8 @@ use cwmp_model::{DeviceIdentity, ParameterPath, ParameterValue, Value};
 
 /// One device with one HTTP connection pool and its cookie.
 pub(crate) struct Cpe {
-    url: String,
+    /// Where the next POST goes.
+    pub(crate) url: String,
     http: reqwest::Client,
     pub(crate) identity: DeviceIdentity,
     pub(crate) parameter_key: String,
