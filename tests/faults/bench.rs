@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use cwmp_model::Timestamp;
-use lastmile_fleet::{Fleet, FleetConfig};
+use cwmp_session::auth::Password;
+use lastmile_fleet::{DeviceCredentials, Fleet, FleetConfig};
 use serde_json::Value;
 
 use crate::is_long;
@@ -64,6 +65,13 @@ impl Bench {
                 shortened(&failed)
             );
         }
+    }
+
+    /// Two devices with logins that no front-end has seen.
+    pub(crate) fn strangers(&self, seed: u64) -> FleetConfig {
+        let mut config = self.cluster.fleet_config(2, seed);
+        config.credentials = DeviceCredentials::Own { password: Password::new("nobody-knows-it") };
+        config
     }
 
     /// A client that creates tasks of all kinds for all devices.

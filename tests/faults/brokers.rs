@@ -8,9 +8,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::bench::{Bench, tell_figures};
-use crate::judgement::failures;
+use crate::judgement::failed_sessions;
 use crate::number;
-use crate::servers::{ONE, Set, THREE};
+use crate::servers::{ONE, Server, Set, THREE};
 use crate::steady::{SETTLED, Steady, often};
 use crate::support::Api;
 use crate::support::judge::text;
@@ -43,7 +43,7 @@ async fn the_only_broker_is_killed_and_stopped_and_nothing_answered_is_missing_p
     let calls = load.stop().await;
     let mut judged = bench.judge(&calls).await;
     let lines = bench.fleet.ledger().lines();
-    judged.wrong.extend(failures(&lines).map(|failure| format!("P7: a session failed: {:?}", failure.line)));
+    judged.wrong.extend(failed_sessions("P7", &lines));
     tell_figures(&format!("{bounces} bounces in {took:.0?}, {}", judged.figures()));
     judged.hold();
     bench.finish();
@@ -95,14 +95,7 @@ async fn away_for_long_no_session_fails_and_all_records_arrive_in_twice_the_time
     let steady = Steady::start(&bench.api, &bench.fleet);
     tokio::time::sleep(Duration::from_secs(2)).await;
     let from = steady.mark();
-    broker.kill();
-    tokio::time::sleep(away).await;
-    let answered = bench.fleet.ledger().account();
-    broker.start();
-    broker.serves().await;
-    let back = Instant::now();
-    let missing = drained(&bench.api, &answered, away * 2).await;
-    let took = back.elapsed();
+    let (missing, took) = away_and_drained(&bench, &mut broker, away, away * 2).await;
     let counts = steady.since(from);
     let calls = steady.stop().await;
     let mut judged = bench.judge(&calls).await;
@@ -122,8 +115,25 @@ async fn away_for_long_no_session_fails_and_all_records_arrive_in_twice_the_time
     bench.finish();
 }
 
+/// Kafka is away for so long, and back: how many of the Informs that were answered by then are not in it within the limit, and how
+/// long that took.
+pub(crate) async fn away_and_drained(
+    bench: &Bench,
+    broker: &mut Server,
+    away: Duration,
+    limit: Duration,
+) -> (usize, Duration) {
+    broker.kill();
+    tokio::time::sleep(away).await;
+    let answered = bench.fleet.ledger().account();
+    broker.start();
+    broker.serves().await;
+    let back = Instant::now();
+    (drained(&bench.api, &answered, limit).await, back.elapsed())
+}
+
 /// Waits until every Inform that was answered is in the log; how many are not in the end.
-pub(crate) async fn drained(api: &Api, answered: &Account, limit: Duration) -> usize {
+async fn drained(api: &Api, answered: &Account, limit: Duration) -> usize {
     let began = Instant::now();
     let answered = answered.answered_informs();
     let mut missing: BTreeSet<(String, String)> =

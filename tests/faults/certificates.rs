@@ -4,13 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cwmp_session::auth::Password;
-use lastmile_fleet::ledger::Fact;
-use lastmile_fleet::{DeviceCredentials, Fleet};
+use lastmile_fleet::Fleet;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 
 use crate::bench::{Bench, tell_figures};
+use crate::judgement::outcomes;
 use crate::steady::{Steady, often};
 use crate::support::cluster::Shape;
 use crate::support::{SOON, until};
@@ -150,14 +149,9 @@ async fn serving(bench: &Bench, front: usize) -> Option<String> {
 
 /// How sessions of devices end that this front-end has not seen.
 async fn outcomes_at(bench: &Bench, front: usize) -> Vec<String> {
-    let mut config = bench.cluster.fleet_config(2, 0xFFFF_FFFE);
+    let mut config = bench.strangers(0xFFFF_FFFE);
     config.acs_url = bench.cluster.front_url(front);
-    config.credentials = DeviceCredentials::Own { password: Password::new("nobody-knows-it") };
     let fleet = Fleet::start(config).await.expect("the fleet starts");
     tokio::time::sleep(LOOKED).await;
-    let outcome = |fact| match fact {
-        Fact::SessionEnded { outcome, .. } => Some(outcome),
-        _ => None,
-    };
-    fleet.ledger().lines().into_iter().filter_map(|line| outcome(line.fact)).collect()
+    outcomes(fleet.ledger().lines())
 }

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::bench::{Bench, tell_figures};
-use crate::brokers::drained;
+use crate::brokers::away_and_drained;
 use crate::number;
 use crate::servers::{ONE, Set};
 use crate::steady::{Steady, often};
@@ -39,14 +39,8 @@ async fn writers_five_minutes_behind_lose_nothing_and_keep_the_order_p7_p9() {
     let mut broker = set.broker(1);
     let steady = Steady::start(&bench.api, &bench.fleet);
     tokio::time::sleep(Duration::from_secs(3)).await;
-    broker.kill();
-    tokio::time::sleep(away).await;
-    let answered = bench.fleet.ledger().account();
-    broker.start();
-    broker.serves().await;
-    let back = Instant::now();
-    let missing = drained(&bench.api, &answered, away * 2 + Duration::from_secs(20)).await;
-    let took = back.elapsed();
+    let limit = away * 2 + Duration::from_secs(20);
+    let (missing, took) = away_and_drained(&bench, &mut broker, away, limit).await;
     let calls = steady.stop().await;
     let mut judged = bench.judge(&calls).await;
     if missing > 0 {

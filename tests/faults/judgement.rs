@@ -33,6 +33,20 @@ pub(crate) fn failures(lines: &[Line]) -> impl Iterator<Item = Failure<'_>> {
     })
 }
 
+/// Each of them breaks `promise`.
+pub(crate) fn failed_sessions(promise: &str, lines: &[Line]) -> Vec<String> {
+    failures(lines).map(|failure| format!("{promise}: a session failed: {}", story(lines, failure.line))).collect()
+}
+
+/// How sessions ended.
+pub(crate) fn outcomes(lines: Vec<Line>) -> Vec<String> {
+    let outcome = |line: Line| match line.fact {
+        Fact::SessionEnded { outcome, .. } => Some(outcome),
+        _ => None,
+    };
+    lines.into_iter().filter_map(outcome).collect()
+}
+
 /// Failures that no kill explains: only a request that was on its way to a front-end when it died may be lost with the
 /// connection. Whoever was between two requests goes on elsewhere (P13).
 pub(crate) fn unexplained_p13(lines: &[Line], kills: &[Timestamp]) -> Vec<String> {

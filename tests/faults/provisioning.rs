@@ -2,18 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use cwmp_session::auth::Password;
-use lastmile_fleet::ledger::Fact;
-use lastmile_fleet::{DeviceCredentials, Fleet, FleetConfig};
+use lastmile_fleet::Fleet;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::bench::{Bench, tell_figures};
-use crate::judgement::failures;
+use crate::judgement::{failed_sessions, outcomes};
 use crate::number;
 use crate::proxy::Proxy;
 use crate::steady::{Steady, often};
-use crate::support::cluster::{Cluster, Shape};
+use crate::support::cluster::Shape;
 use crate::support::server::free_port;
 
 const DEVICES: usize = 30;
@@ -40,7 +38,7 @@ async fn killed_at_random_under_load_no_session_fails_and_no_task_is_lost_p1_p2_
     let calls = load.stop().await;
     let mut judged = bench.judge(&calls).await;
     let lines = bench.fleet.ledger().lines();
-    judged.wrong.extend(failures(&lines).map(|failure| format!("P16: a session failed: {:?}", failure.line)));
+    judged.wrong.extend(failed_sessions("P16", &lines));
     let promised = calls.iter().filter(|call| call.promised.is_some()).count();
     tell_figures(&format!("{kills} kills in {took:.0?}, {promised} tasks promised, {}", judged.figures()));
     judged.hold();
@@ -57,10 +55,10 @@ async fn all_of_it_away_known_devices_are_served_and_strangers_are_told_to_come_
     tokio::time::sleep(Duration::from_secs(3)).await;
     let from = steady.mark();
     bench.cluster.provisioning.iter_mut().for_each(|process| process.kill());
-    let strangers = Fleet::start(strangers(&bench.cluster)).await.expect("the fleet starts");
+    let strangers = Fleet::start(bench.strangers(0xFFFF_FFFF)).await.expect("the fleet starts");
     tokio::time::sleep(away).await;
     let counts = steady.since(from);
-    let told: Vec<String> = strangers.ledger().lines().into_iter().filter_map(|line| outcome(line.fact)).collect();
+    let told = outcomes(strangers.ledger().lines());
     drop(strangers);
     for process in &mut bench.cluster.provisioning {
         process.start().await;
@@ -151,18 +149,4 @@ async fn slow_to_answer_it_delays_sessions_and_fails_none_p1_p2_p16() {
     tell_figures(&format!("{}; {}", told.join(", "), judged.figures()));
     judged.hold();
     bench.finish();
-}
-
-/// Devices with logins that no front-end has seen.
-fn strangers(cluster: &Cluster) -> FleetConfig {
-    let mut config = cluster.fleet_config(2, 0xFFFF_FFFF);
-    config.credentials = DeviceCredentials::Own { password: Password::new("nobody-knows-it") };
-    config
-}
-
-fn outcome(fact: Fact) -> Option<String> {
-    match fact {
-        Fact::SessionEnded { outcome, .. } => Some(outcome),
-        _ => None,
-    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lastmile_fleet::Fleet;
 
 use crate::bench::{Bench, tell_figures};
-use crate::judgement::{failures, moved_sessions, story};
+use crate::judgement::{failed_sessions, moved_sessions};
 use crate::number;
 use crate::steady::Steady;
 use crate::support::cluster::Shape;
@@ -41,8 +41,7 @@ async fn restarted_in_turn_under_load_no_session_fails_p12() {
     let calls = steady.stop().await;
     let mut judged = bench.judge(&calls).await;
     let lines = bench.fleet.ledger().lines();
-    let failed: Vec<String> =
-        failures(&lines).map(|failure| format!("P12: a session failed: {}", story(&lines, failure.line))).collect();
+    let failed = failed_sessions("P12", &lines);
     tell_figures(&format!(
         "{restarts} restarts, {sessions} sessions in {took:.0?}, {} failed, {} went on elsewhere, the longest drain took {:.1?}; {}",
         failed.len(),

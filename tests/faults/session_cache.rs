@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use lastmile_fleet::{ConnectionUse, FleetConfig};
+use lastmile_fleet::FleetConfig;
 
 use crate::bench::{Bench, Judged, tell_figures};
-use crate::judgement::{failures, story};
+use crate::judgement::failed_sessions;
 use crate::number;
 use crate::redis_server::Server;
-use crate::steady::often;
+use crate::steady::{often, often_at_any_front_end};
 use crate::support::cluster::Shape;
 use crate::support::judge::Call;
 
@@ -24,8 +24,7 @@ fn shape(redis: &Server) -> Shape {
 async fn judge(bench: &Bench, calls: &[Call]) -> Judged {
     let mut judged = bench.judge(calls).await;
     let lines = bench.fleet.ledger().lines();
-    let failed = failures(&lines).map(|failure| format!("P14: a session failed: {}", story(&lines, failure.line)));
-    judged.wrong.extend(failed);
+    judged.wrong.extend(failed_sessions("P14", &lines));
     judged
 }
 
@@ -38,11 +37,7 @@ async fn emptied_again_and_again_under_load_nothing_is_lost_p1_to_p10_p14_f14() 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "cargo xtask faults"]
 async fn emptied_between_the_posts_of_sessions_that_go_to_any_front_end_p13_p14_f14() {
-    emptied(|config| {
-        often(config);
-        config.connections = ConnectionUse::Post;
-    })
-    .await;
+    emptied(often_at_any_front_end).await;
 }
 
 async fn emptied(tune: impl FnOnce(&mut FleetConfig)) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lastmile_fleet::ledger::{Fact, Ledger, Line};
-use lastmile_fleet::{DeviceHandle, Fleet, FleetConfig};
+use lastmile_fleet::{ConnectionUse, DeviceHandle, Fleet, FleetConfig};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -88,6 +88,12 @@ impl Counts {
 /// Devices that come often, so that a fault of seconds meets many sessions.
 pub(crate) fn often(config: &mut FleetConfig) {
     config.periodic = PERIODIC;
+}
+
+/// The same with a connection per POST: each goes to another front-end.
+pub(crate) fn often_at_any_front_end(config: &mut FleetConfig) {
+    often(config);
+    config.connections = ConnectionUse::Post;
 }
 
 /// The client.

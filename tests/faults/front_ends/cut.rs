@@ -4,15 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use lastmile_fleet::ConnectionUse;
 use lastmile_fleet::ledger::{Fact, Line};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::bench::{Bench, tell_figures};
-use crate::judgement::{failures, locked_out_p13, moved_sessions};
+use crate::judgement::{failed_sessions, locked_out_p13, moved_sessions};
 use crate::number;
-use crate::steady::often;
+use crate::steady::often_at_any_front_end;
 use crate::support::cluster::Shape;
 
 const DEVICES: usize = 12;
@@ -22,11 +21,7 @@ const DEVICES: usize = 12;
 async fn killed_between_request_and_answer_the_other_one_goes_on_p13() {
     let wanted = number("LASTMILE_TEST_CUT_SESSIONS", 8, 100) as usize;
     let shape = Shape { fronts: 2, ..Shape::default() };
-    let tune = |config: &mut lastmile_fleet::FleetConfig| {
-        often(config);
-        config.connections = ConnectionUse::Post;
-    };
-    let Some(mut bench) = Bench::start(shape, DEVICES, tune).await else { return };
+    let Some(mut bench) = Bench::start(shape, DEVICES, often_at_any_front_end).await else { return };
     let mut random = StdRng::seed_from_u64(bench.seed);
     let load = bench.load().await;
     let (began, mut kills, mut cut, mut open) = (Instant::now(), 0, 0, 0);
@@ -48,7 +43,7 @@ async fn killed_between_request_and_answer_the_other_one_goes_on_p13() {
     let calls = load.stop().await;
     let mut judged = bench.judge(&calls).await;
     let lines = bench.fleet.ledger().lines();
-    judged.wrong.extend(failures(&lines).map(|failure| format!("P13: a session failed: {:?}", failure.line)));
+    judged.wrong.extend(failed_sessions("P13", &lines));
     judged.wrong.extend(locked_out_p13(&lines));
     let promised = calls.iter().filter(|call| call.promised.is_some()).count();
     let moved = moved_sessions(judged.evidence.events());

@@ -98,6 +98,16 @@ fn two() -> (Arc<SharedCache>, World, World) {
     (cache, one, other)
 }
 
+/// A device that has the first request of its session in hand.
+async fn asked_for_values(one: &World) -> Cpe {
+    one.provisioning.wants_values(1);
+    let mut cpe = one.connect();
+    cpe.inform(&["1 BOOT"]).await;
+    cpe.empty_post().await;
+    cpe.expect_body("call-1");
+    cpe
+}
+
 /// The answers that provisioning got, by call and task, in order.
 fn answers(world: &World) -> Vec<(String, Option<String>)> {
     let nexts = world.provisioning.nexts();
@@ -204,11 +214,7 @@ async fn an_older_session_that_still_stands_here_keeps_no_newer_one_from_going_o
 #[tokio::test(start_paused = true)]
 async fn a_session_comes_back_from_where_nothing_could_be_laid_down_p14() {
     let (cache, one, other) = two();
-    one.provisioning.wants_values(1);
-    let mut cpe = one.connect();
-    cpe.inform(&["1 BOOT"]).await;
-    cpe.empty_post().await;
-    cpe.expect_body("call-1");
+    let cpe = asked_for_values(&one).await;
     cache.set_away(true);
     one.provisioning.wants("reboot-1", AcsRequest::Reboot { command_key: "k".into() });
     let mut cpe = other.connect().with_cookie_of(&cpe);
@@ -228,11 +234,7 @@ async fn a_session_comes_back_from_where_nothing_could_be_laid_down_p14() {
 async fn an_answer_tells_that_what_was_laid_down_is_not_the_latest_p14() {
     for is_new in [false, true] {
         let (cache, one, other) = two();
-        one.provisioning.wants_values(1);
-        let mut cpe = one.connect();
-        cpe.inform(&["1 BOOT"]).await;
-        cpe.empty_post().await;
-        cpe.expect_body("call-1");
+        let cpe = asked_for_values(&one).await;
         cache.is_full.store(true, Ordering::Relaxed);
         one.provisioning.wants("reboot-1", AcsRequest::Reboot { command_key: "k".into() });
         let mut cpe = other.connect().with_cookie_of(&cpe);
@@ -273,11 +275,7 @@ async fn an_answer_finds_its_task_at_another_front_end_p13_f3() {
 #[tokio::test(start_paused = true)]
 async fn a_session_that_drained_goes_on_at_another_front_end_p12() {
     let (_cache, one, other) = two();
-    one.provisioning.wants_values(1);
-    let mut cpe = one.connect();
-    cpe.inform(&["1 BOOT"]).await;
-    cpe.empty_post().await;
-    cpe.expect_body("call-1");
+    let cpe = asked_for_values(&one).await;
     one.front_end.drain().await;
     let accounts = one.accounts().await;
     assert_eq!((accounts[0].outcome, accounts[0].complete), (SessionOutcome::Drained, false), "P9");
