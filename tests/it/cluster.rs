@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use lastmile_fleet::{DeviceHandle, Fleet};
 use serde_json::{Value, json};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::cluster::{Cluster, Shape, lonely_front};
 use crate::support::cpe::Cpe;
+use crate::support::services::Services;
 use crate::support::{Api, SOON, id_of, until};
 
 /// A front-end that is asked to end does so within a minute (`acs-cwmp-server` has a drain).
@@ -30,6 +32,37 @@ async fn read(api: &Api, device: &str, name: &str) -> Value {
     let read = api.do_task(device, json!({"kind": "get_values", "paths": [name]})).await;
     assert_eq!(read["state"], "done");
     api.parameter(device, name).await["value"].clone()
+}
+
+/// A role that starts while no CQL server answers lives and is not ready, and is ready when one answers (P15).
+async fn wait_for_the_store_p15(cluster: &mut Cluster) {
+    let services = Services::find().expect("the cluster has them");
+    // Bound, so that nobody else gets it, and not listening.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let address = socket.local_addr().expect("it has an address");
+    let files = cluster.others.iter_mut().find(|role| role.name == "files-1").expect("there is one");
+    files.kill();
+    files.set(&format!("store.nodes={address}"));
+    files.spawn();
+    let reason = until("it says why it is not ready", SOON, || async {
+        let report = files.report().await;
+        let store = report["checks"].as_array()?.iter().find(|check| check["name"] == "store")?.clone();
+        store["detail"].as_str().filter(|_| store["passing"] == false).map(str::to_owned)
+    })
+    .await;
+    assert!(reason.contains(&address.to_string()), "{reason}");
+    assert_eq!((files.probe("/health/live").await, files.probe("/health/ready").await), (200, 503));
+    let listener = socket.listen(16).expect("it listens");
+    let to = services.cql.clone();
+    let forwarding = tokio::spawn(async move {
+        while let Ok((mut role, _)) = listener.accept().await {
+            let mut server = TcpStream::connect(&to).await.expect("the CQL server takes connections");
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut role, &mut server).await });
+        }
+    });
+    files.ready().await;
+    forwarding.abort();
 }
 
 #[tokio::test]
@@ -112,6 +145,8 @@ async fn the_roles_work_as_processes_and_go_on_when_one_is_killed() {
     set_everywhere(&api, &fleet, "fourth").await;
     let ended = cluster.fronts[1].ended(DRAIN_MAX).await;
     assert!(ended.success() && asked.elapsed() < DRAIN_MAX, "{ended:?} after {:?}", asked.elapsed());
+
+    wait_for_the_store_p15(&mut cluster).await;
 
     // The sessions are in the history: records went through Kafka and ingest.
     for device in fleet.devices() {

@@ -11,7 +11,7 @@ use acs_keyring::KeyRing;
 use acs_proto::remote::{GrpcServer, MutualTls, Peers};
 use acs_session_redis::{RedisConfig, RedisSessionCache};
 use acs_store::History as _;
-use acs_store_scylla::{ScyllaConfig, ScyllaStore};
+use acs_store_scylla::{OpenError, ScyllaConfig, ScyllaStore};
 use acs_telemetry::{Check, Health, Impact};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,9 @@ const FLUSH: Duration = Duration::from_secs(5);
 const WORK_DRAIN: Duration = Duration::from_secs(22);
 /// How long calls that have begun may go on at the end: the longest call, a wake-up, takes 30 s.
 const CALLS_DRAIN: Duration = Duration::from_secs(30);
+
+/// How often a store is tried that does not answer when the process starts.
+const STORE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The cursor whose reading shows that the store answers; nobody keeps it.
 const PROBE: &str = "health";
@@ -136,16 +139,34 @@ impl Running {
         Ok(sink)
     }
 
-    /// The store.
+    /// The store. One that does not answer is waited for, not ready meanwhile; a schema that does not fit is refused.
     pub(super) async fn store(&self, config: ScyllaConfig, keys: &Arc<KeyRing>) -> anyhow::Result<Arc<ScyllaStore>> {
-        let opened = Box::pin(ScyllaStore::open(config, Arc::new(StoreSeal(keys.clone()))));
-        let store = Arc::new(opened.await?);
+        let check = self.process.health.check("store", Impact::NotReady);
+        let store = Arc::new(self.open_store(config, keys, &check).await?);
         let seen = Arc::clone(&store);
-        self.watch("store", Impact::NotReady, move || {
+        self.spawn(keep_true(check, move || {
             let store = Arc::clone(&seen);
             async move { store.cursor(PROBE).await.map(|_| ()).map_err(|error| error.to_string()) }
-        });
+        }));
         Ok(store)
+    }
+
+    async fn open_store(
+        &self,
+        config: ScyllaConfig,
+        keys: &Arc<KeyRing>,
+        check: &Check,
+    ) -> anyhow::Result<ScyllaStore> {
+        loop {
+            let opened = Box::pin(ScyllaStore::open(config.clone(), Arc::new(StoreSeal(keys.clone()))));
+            let why = match opened.await {
+                Err(why @ OpenError::Unreachable { .. }) => why.to_string(),
+                opened => return Ok(opened?),
+            };
+            tracing::warn!(why, "the store cannot be used yet, trying again");
+            check.fail(why);
+            tokio::time::sleep(STORE_INTERVAL).await;
+        }
     }
 
     /// The session cache. Nothing depends on it, so the process is ready without it (P14).
