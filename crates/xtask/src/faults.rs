@@ -34,6 +34,9 @@ pub(crate) struct Options {
     /// Hours instead of minutes: as many kills, sessions and races as `docs/promises.md` tells of.
     #[arg(long)]
     long: bool,
+    /// Optimized processes: two to five times as many sessions in a second, and a build of many minutes before it.
+    #[arg(long)]
+    release: bool,
     /// Leaves the servers that were started for the tests as they are, for another run.
     #[arg(long)]
     keep: bool,
@@ -42,7 +45,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let program = build()?;
+    let program = build(options.release)?;
     let all = list(&program)?;
     let tests = select(&all, &options.names, options.long);
     ensure!(!tests.is_empty(), "no test of tests/faults has one of {:?} in its name", options.names);
@@ -52,6 +55,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         outcomes.push(one(&program, test, options.long, &mut started)?);
     }
     print!("{}", table(&outcomes));
+    let took: Duration = outcomes.iter().map(|outcome| outcome.took).sum();
+    println!("{} faults in {} s", outcomes.len(), took.as_secs());
     let ended = if options.keep { Ok(()) } else { end(&started) };
     let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
     ensure!(failed == 0, "{failed} of {} faults broke a promise, see above", outcomes.len());
@@ -71,11 +76,14 @@ struct Outcome {
 type Started = BTreeMap<String, (Which, bool)>;
 
 /// Builds the tests; gives the program.
-fn build() -> Result<PathBuf> {
-    let arguments = ["test", "--locked", "--no-run", "-p", "lastmile", "--all-features", "--test", "faults"];
+fn build(is_optimized: bool) -> Result<PathBuf> {
+    let mut arguments = vec!["test", "--locked", "--no-run", "-p", "lastmile", "--all-features", "--test", "faults"];
+    if is_optimized {
+        arguments.push("--release");
+    }
     println!("$ cargo {}", arguments.join(" "));
     let output = Command::new(env!("CARGO"))
-        .args(arguments)
+        .args(&arguments)
         .arg("--message-format=json-render-diagnostics")
         .current_dir(process::root())
         .stderr(Stdio::inherit())
