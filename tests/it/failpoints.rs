@@ -11,7 +11,7 @@ use crate::support::judge::{Call, Evidence, list, text};
 use crate::support::{Api, Options, SOON, Server, fleet_config, id_of, until};
 
 /// Steps before the intent is durable: whatever happens there, the request goes out exactly once afterwards.
-const BEFORE_INTENT: [&str; 13] = [
+const BEFORE_INTENT: [&str; 12] = [
     "enqueue::before_insert",
     "enqueue::after_insert",
     "front_end::before_append",
@@ -20,7 +20,6 @@ const BEFORE_INTENT: [&str; 13] = [
     "front_end::post",
     "front_end::post:2",
     "provisioning::before_answers",
-    "provisioning::after_answers",
     "provisioning::before_intent",
     "ingest::before_writes",
     "ingest::before_cursor",

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use acs_planner::{InformFacts, SessionPlan, evidence, is_runnable};
 use acs_proto::{BeginReply, BeginRequest, ServiceError};
-use acs_store::{CommitOutcome, HolderGuard, ObjectsPatch, TaskFilter};
+use acs_store::{CommitOutcome, HolderGuard, ObjectsPatch, Step, TaskFilter};
 use acs_types::{
     DeviceId, EventBody, EventId, EventRecord, Holder, Obligation, Origin, PageRequest, Partition, Task, TaskId,
     TaskKind, TaskSpec, TaskState, TransferRecord, TransferResult,
@@ -98,8 +98,9 @@ impl Inner {
             let partition = self.store().partition(device).await.map_err(error::store)?;
             let stale = is_stale(&partition, facts);
             let obligations = self.obligations(arrived, &partition).await?;
-            if facts.has(Event::Bootstrap) {
-                self.forget(arrived).await?;
+            let forgets = facts.has(Event::Bootstrap);
+            if forgets {
+                self.forget_connection_request_credential(device, facts.stamp).await?;
             }
             let arrival = facts.arrival(*live && !stale);
             let mut changes = Vec::new();
@@ -111,9 +112,6 @@ impl Inner {
                     changes.push(Change::of(task, after, facts.at));
                 }
             }
-            if proved {
-                self.credential_proved(device).await?;
-            }
             let created = !obligations.is_empty();
             changes.extend(obligations.into_iter().map(Change::new));
             fail_point!("begin::before_commit");
@@ -122,30 +120,28 @@ impl Inner {
                 true => HolderGuard::Session(Holder { session: facts.session, stamp: facts.stamp }),
                 false => HolderGuard::Any,
             };
-            if !changes.is_empty() {
-                let subscriber = partition.summary.as_ref().map_or("", |summary| &summary.subscriber_id);
-                // Deleted since it was read, it is a new device, with what that obliges to.
-                let conditions = Conditions { holder: guard, device_known: partition.summary.is_some() };
-                if self.commit(device, conditions, changes, subscriber).await? != CommitOutcome::Applied {
-                    continue;
-                }
+            let credential = match proved {
+                true => self.proved_credential(device).await?,
+                false => None,
+            };
+            let step = Step {
+                credential,
+                // `0 BOOTSTRAP`: what was believed of the device is forgotten (CWMP-185), once per event.
+                objects: forgets.then(|| ObjectsPatch { stamp: facts.stamp, forget: true, ..ObjectsPatch::default() }),
+                // Last, so that a device that is known has its obligations.
+                then: partition.summary.is_none().then(|| facts.summary_patch()),
+                ..Step::default()
+            };
+            let subscriber = partition.summary.as_ref().map_or("", |summary| &summary.subscriber_id);
+            // Deleted since it was read, it is a new device, with what that obliges to.
+            let conditions = Conditions { holder: guard, device_known: partition.summary.is_some() };
+            if self.commit_with(step, device, conditions, changes, subscriber).await? != CommitOutcome::Applied {
+                continue;
             }
             fail_point!("begin::after_commit");
-            // Last, so that a device that is known has its obligations.
-            if partition.summary.is_none() {
-                self.store().patch_summary(device, facts.summary_patch()).await.map_err(error::store)?;
-            }
             return Ok(After { partition: Partition { tasks, ..partition }, stale, created });
         }
         Err(error::contended(device))
-    }
-
-    /// `0 BOOTSTRAP`: what was believed of the device is forgotten (CWMP-185), once per event.
-    async fn forget(&self, arrived: &Arrived<'_>) -> Result<(), ServiceError> {
-        let Arrived { device, facts, .. } = arrived;
-        let patch = ObjectsPatch { stamp: facts.stamp, forget: true, ..ObjectsPatch::default() };
-        self.store().patch_objects(device, patch).await.map_err(error::store)?;
-        self.forget_connection_request_credential(device, facts.stamp).await
     }
 
     /// The tasks that an Inform obliges us to and that are not there yet (`design.md` §4.7).

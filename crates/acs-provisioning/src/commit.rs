@@ -3,10 +3,9 @@ use std::sync::atomic::Ordering;
 
 use acs_planner::{TaskChange, deadline_of, life};
 use acs_proto::ServiceError;
-use acs_store::{Commit, CommitOutcome, HolderGuard, TaskWrite};
+use acs_store::{Commit, CommitOutcome, HolderGuard, Step, TaskWrite};
 use acs_types::{DeviceId, EventBody, EventId, EventRecord, Position, SessionStamp, Task, TaskState, TaskTransition};
 use cwmp_model::Timestamp;
-use fail::fail_point;
 
 use crate::error;
 use crate::metrics::{AttemptLabels, Transition};
@@ -68,35 +67,57 @@ impl Inner {
         &self,
         device: &DeviceId,
         conditions: impl Into<Conditions>,
+        changes: Vec<Change>,
+        subscriber_id: &str,
+    ) -> Result<CommitOutcome, ServiceError> {
+        self.commit_with(Step::default(), device, conditions.into(), changes, subscriber_id).await
+    }
+
+    /// The same with what else is to be written before the tasks or after them.
+    pub(crate) async fn commit_with(
+        &self,
+        beside: Step,
+        device: &DeviceId,
+        conditions: Conditions,
         mut changes: Vec<Change>,
         subscriber_id: &str,
     ) -> Result<CommitOutcome, ServiceError> {
-        let Conditions { holder, device_known } = conditions.into();
+        let Conditions { holder, device_known } = conditions;
         let mut timers: Vec<_> = changes.iter().filter_map(|c| deadline_of(&c.task, &self.config.settings)).collect();
         // Whoever is to wake the device for what goes into the queue may die before doing so.
         let now = self.now();
         let waits = changes.iter().any(|change| wants_now(&change.task, now));
         let wake = waits.then(|| self.wake_to_arm(device, now)).flatten();
         timers.extend(wake.clone());
-        if !timers.is_empty() {
-            self.store().put_timers(timers).await.map_err(error::store)?;
-        }
-        if let Some(wake) = wake {
-            self.note_armed(device, wake.due, now);
-        }
-        fail_point!("commit::after_timers");
         changes.sort_by_key(|change| matches!(change.task.state, TaskState::Sending { .. }));
-        for part in changes.chunks(Commit::WRITES_MAX) {
+        let then = beside.then;
+        let mut step = Step { timers, then: None, ..beside };
+        let parts: Vec<&[Change]> = changes.chunks(Commit::WRITES_MAX).collect();
+        for (at, part) in parts.iter().enumerate() {
             let write = |c: &Change| TaskWrite { expected_revision: c.expected, task: c.task.clone() };
-            let commit = Commit { holder, device_known, writes: part.iter().map(write).collect() };
-            let outcome = self.store().commit(device, commit).await.map_err(error::store)?;
+            step.commit = Some(Commit { holder, device_known, writes: part.iter().map(write).collect() });
+            if at + 1 == parts.len() {
+                step.then.clone_from(&then);
+            }
+            let outcome = self.write_step(device, std::mem::take(&mut step)).await?;
+            if let (0, Some(wake)) = (at, &wake) {
+                self.note_armed(device, wake.due, now);
+            }
             if outcome != CommitOutcome::Applied {
                 self.deps.metrics.conflicts.inc();
                 return Ok(outcome);
             }
             self.tell(part, subscriber_id).await;
         }
+        if parts.is_empty() {
+            step.then = then;
+            self.write_step(device, step).await?;
+        }
         Ok(CommitOutcome::Applied)
+    }
+
+    async fn write_step(&self, device: &DeviceId, step: Step) -> Result<CommitOutcome, ServiceError> {
+        self.store().write_step(device, step).await.map_err(error::store)
     }
 
     /// Every transition is an event and reaches who watches. The store proves it anyway, so nothing waits for the log.

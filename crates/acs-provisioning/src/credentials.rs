@@ -43,14 +43,14 @@ impl Inner {
         Ok(pair)
     }
 
-    /// The device has taken what was pending.
-    pub(crate) async fn credential_proved(&self, device: &DeviceId) -> Result<(), ServiceError> {
+    /// The credentials of a device that has taken what was pending; `None`: nothing was.
+    pub(crate) async fn proved_credential(&self, device: &DeviceId) -> Result<Option<CpeCredential>, ServiceError> {
         let mut credential = self.credential(device).await?;
         if credential.pending_connection_request_password.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         credential.connection_request_password = std::mem::take(&mut credential.pending_connection_request_password);
-        self.store().put_credential(device, Some(credential)).await.map_err(error::store)
+        Ok(Some(credential))
     }
 
     /// The device refused the one that was used: the other one is tried next.

@@ -7,7 +7,7 @@ use acs_proto::{
     Answer, AnswerOutcome, Call, EndReply, EndRequest, ErrorClass, NextReply, NextRequest, ServiceError,
     UnansweredReason,
 };
-use acs_store::{CommitOutcome, HolderGuard, ObjectsPatch, UpsertObject};
+use acs_store::{CommitOutcome, HolderGuard, ObjectsPatch, Step, UpsertObject};
 use acs_types::{
     DeviceId, EventId, FaultRecord, Holder, ModelKey, ModelNotes, ObjectRecord, Partition, SessionOutcome, SessionRef,
     SessionStamp, SummaryPatch, TaskState, Wanted,
@@ -170,7 +170,7 @@ impl Inner {
         Err(error::contended(device))
     }
 
-    /// Writes what a plan says: what was read before the tasks that read it, intents before their calls are returned.
+    /// Writes what a plan says: what was read no later than the tasks that read it, intents before their calls are returned.
     async fn carry_out(
         &self,
         session: &SessionRef,
@@ -189,21 +189,15 @@ impl Inner {
             summary_patch(planned.summary, session.stamp, entry.news)
         });
         let notes = planned.notes.zip(partition.summary.as_ref().map(|summary| entry.model(summary)));
-        // Side by side, so that one sync serves them all.
-        tokio::try_join!(
-            self.keep_faults(session, faults),
-            self.keep_tree(session, partition, planned.tree),
-            self.keep_notes(notes.as_ref()),
-            self.keep_summary(device, patch),
-        )?;
+        // Seldom there is any of these.
+        tokio::try_join!(self.keep_faults(session, faults), self.keep_notes(notes.as_ref()))?;
         entry.notes = notes.map(|(notes, _)| notes).or_else(|| entry.notes.take());
-        if planned.credential_proved {
-            self.credential_proved(device).await?;
-        }
-        fail_point!("provisioning::after_answers");
-        if planned.tasks.is_empty() {
-            return Ok(CommitOutcome::Applied);
-        }
+        let credential = match planned.credential_proved {
+            true => self.proved_credential(device).await?,
+            false => None,
+        };
+        let objects = self.objects_patch(session, partition, planned.tree).await?;
+        let step = Step { objects, summary: patch, credential, ..Step::default() };
         // Evidence is written as from outside a session: what the newer one wrote meanwhile has another revision, and the
         // decision is made anew beside it.
         let guard = match evidence_only {
@@ -212,8 +206,11 @@ impl Inner {
         };
         let changes: Vec<Change> = planned.tasks.into_iter().map(Change::from).collect();
         let subscriber = partition.summary.as_ref().map_or("", |summary| &summary.subscriber_id);
+        if changes.is_empty() {
+            return self.commit_with(step, device, guard.into(), changes, subscriber).await;
+        }
         fail_point!("provisioning::before_intent");
-        let outcome = self.commit(device, guard, changes, subscriber).await?;
+        let outcome = self.commit_with(step, device, guard.into(), changes, subscriber).await?;
         fail_point!("provisioning::after_intent");
         Ok(outcome)
     }
@@ -244,18 +241,16 @@ impl Inner {
         self.store().put_model_notes(model, kept).await.map_err(error::store)
     }
 
-    async fn keep_summary(&self, device: &DeviceId, patch: Option<SummaryPatch>) -> Result<(), ServiceError> {
-        match patch {
-            Some(patch) => self.store().patch_summary(device, patch).await.map_err(error::store),
-            None => Ok(()),
-        }
-    }
-
-    /// Keeps what was read. News of a session that is not the device's newest any more come late: they add to what is known,
-    /// and take nothing away.
-    async fn keep_tree(&self, session: &SessionRef, partition: &Partition, news: TreeNews) -> Result<(), ServiceError> {
+    /// What was read, as it is to be kept. News of a session that is not the device's newest any more come late: they add to
+    /// what is known, and take nothing away.
+    async fn objects_patch(
+        &self,
+        session: &SessionRef,
+        partition: &Partition,
+        news: TreeNews,
+    ) -> Result<Option<ObjectsPatch>, ServiceError> {
         if news.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let own = holder_of(session);
         let late = partition.holder.is_some_and(|holder| (holder.stamp, holder.session) > (own.stamp, own.session));
@@ -271,8 +266,7 @@ impl Inner {
             .into_values()
             .map(|read| UpsertObject { object: read.object, complete: read.complete && !late });
         let upsert = upsert.collect();
-        let patch = ObjectsPatch { stamp: session.stamp, remove, upsert, late, ..ObjectsPatch::default() };
-        self.store().patch_objects(&session.device, patch).await.map_err(error::store)
+        Ok(Some(ObjectsPatch { stamp: session.stamp, remove, upsert, late, ..ObjectsPatch::default() }))
     }
 
     async fn gone(&self, device: &DeviceId, listing: &Listing) -> Result<Vec<cwmp_model::ParameterPath>, ServiceError> {

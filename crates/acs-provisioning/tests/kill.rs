@@ -16,12 +16,13 @@ use fail::FailScenario;
 use support::cpe::Cpe;
 use support::*;
 
-const POINTS: [&str; 8] = [
+const POINTS: [&str; 9] = [
     "begin::before_commit",
     "begin::after_commit",
     "provisioning::before_answers",
-    "provisioning::after_answers",
     "provisioning::before_intent",
+    "step::before_commit",
+    "step::after_commit",
     "provisioning::after_intent",
     "end::before_answers",
     "end::after_answers",
@@ -276,7 +277,7 @@ fn enqueue_is_killed(runtime: &tokio::runtime::Runtime) {
 
 /// F5: what a BOOTSTRAP obliges to happens, by the record alone.
 fn first_contact_is_killed(runtime: &tokio::runtime::Runtime) {
-    for point in ["begin::before_commit", "begin::after_commit"] {
+    for point in ["begin::before_commit", "step::before_commit", "step::after_commit", "begin::after_commit"] {
         runtime.block_on(async {
             let mut config = config();
             config.first_contact = FirstContact::Discover;

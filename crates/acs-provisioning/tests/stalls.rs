@@ -79,12 +79,12 @@ async fn an_attempt_is_seen_to_though_its_deadline_was_due_elsewhere_before_it_w
     let session = world.session_ref();
     world.begin(&session, &cpe, &[PERIODIC]).await;
     let other = ahead(&world, 5 * 60);
-    fail::cfg("commit::after_timers", "pause").unwrap();
+    fail::cfg("step::before_commit", "pause").unwrap();
     let (service, request) = (world.service.clone(), world.next_request(&session, Vec::new()));
     let asked = tokio::spawn(async move { service.next(request).await });
     moment().await;
     other.fire_due_timers().await.unwrap();
-    fail::remove("commit::after_timers");
+    fail::remove("step::before_commit");
     assert_eq!(asked.await.unwrap().unwrap().calls.len(), 1);
     assert!(matches!(world.task(&id).await.state, TaskState::Sending { .. }));
     // Front-end and process are never heard of again; the other one finds it.
@@ -104,12 +104,12 @@ async fn work_is_woken_for_though_its_wake_up_was_due_elsewhere_before_it_was_wr
     world.known_device(&mut cpe).await;
     *world.wakes.outcome.lock().unwrap() = WakeOutcome::Busy;
     let other = ahead(&world, 5 * 60);
-    fail::cfg("commit::after_timers", "pause").unwrap();
+    fail::cfg("step::before_commit", "pause").unwrap();
     let service = world.service.clone();
     let asked = tokio::spawn(async move { service.enqueue(enqueue_request("1", TaskSpec::Reboot)).await });
     moment().await;
     other.fire_due_timers().await.unwrap();
-    fail::remove("commit::after_timers");
+    fail::remove("step::before_commit");
     asked.await.unwrap().unwrap();
     let before = world.wakes.count();
     for _ in 0..18 {

@@ -89,9 +89,6 @@ impl Credentials for Embedded {
     }
 
     async fn put_credential(&self, device: &DeviceId, credential: Option<CpeCredential>) -> Result<()> {
-        if credential.as_ref().is_some_and(|c| c.username.len() > USERNAME_MAX) {
-            return Err(acs_store::Error::Invalid(format!("a user name has at most {USERNAME_MAX} bytes")));
-        }
         let device = device.clone();
         self.write(move |transaction| put_credential(transaction, &device, credential)).await
     }
@@ -106,6 +103,9 @@ pub(crate) fn put_credential(
     device: &DeviceId,
     credential: Option<CpeCredential>,
 ) -> Result<()> {
+    if credential.as_ref().is_some_and(|c| c.username.len() > USERNAME_MAX) {
+        return Err(acs_store::Error::Invalid(format!("a user name has at most {USERNAME_MAX} bytes")));
+    }
     let key = keys::credential(device);
     if let Some(before) = transaction.record::<CpeCredential>(Space::Rows, &key)? {
         let name = keys::username(&before.username);

@@ -41,19 +41,9 @@ impl Devices for Embedded {
         if patches.is_empty() {
             return Ok(());
         }
-        let seal = std::sync::Arc::clone(&self.shared.options.seal);
         self.write(move |transaction| {
             for (device, patch) in &patches {
-                let key = keys::summary(device);
-                let mut row = match transaction.get(Space::Rows, &key)? {
-                    Some(bytes) => rows::summary_from_bytes(&bytes, &*seal)?,
-                    None => SummaryRow::new(device.clone()),
-                };
-                let known_before = row.is_known();
-                if row.apply(patch) {
-                    transaction.put(Space::Rows, key, rows::summary_to_bytes(&row, &*seal));
-                    transaction.count_devices(i64::from(row.is_known()) - i64::from(known_before));
-                }
+                write_summary(transaction, device, patch)?;
             }
             Ok(())
         })
@@ -101,6 +91,22 @@ impl Devices for Embedded {
         })
         .await
     }
+}
+
+/// News of a device, seen from the commit thread.
+pub(crate) fn write_summary(transaction: &mut Transaction<'_>, device: &DeviceId, patch: &SummaryPatch) -> Result<()> {
+    let key = keys::summary(device);
+    let seal = transaction.seal();
+    let mut row = match transaction.get(Space::Rows, &key)? {
+        Some(bytes) => rows::summary_from_bytes(&bytes, seal)?,
+        None => SummaryRow::new(device.clone()),
+    };
+    let known_before = row.is_known();
+    if row.apply(patch) {
+        transaction.put(Space::Rows, key, rows::summary_to_bytes(&row, seal));
+        transaction.count_devices(i64::from(row.is_known()) - i64::from(known_before));
+    }
+    Ok(())
 }
 
 /// Whether the device is known, seen from a commit.

@@ -35,6 +35,7 @@ mod rows;
 mod shared;
 mod slot;
 mod space;
+mod steps;
 mod tasks;
 mod timers;
 mod transaction;

@@ -30,12 +30,25 @@ impl Objects for Embedded {
     }
 
     async fn patch_objects(&self, device: &DeviceId, patch: ObjectsPatch) -> Result<()> {
+        if self.is_forgotten(device, &patch)? {
+            return Ok(());
+        }
         let device = device.clone();
         self.write(move |transaction| write(transaction, &device, patch)).await
     }
 }
 
 impl Embedded {
+    /// Whether all that a patch does is to forget what is forgotten already: an Inform comes live and from its record.
+    pub(crate) fn is_forgotten(&self, device: &DeviceId, patch: &ObjectsPatch) -> Result<bool> {
+        if !patch.forget || !patch.remove.is_empty() || !patch.upsert.is_empty() {
+            return Ok(false);
+        }
+        let forgotten = self.engine()?.get(Space::Rows, &keys::forgotten(device)).map_err(engine_error)?;
+        let forgotten = forgotten.map(|bytes| stamp(&bytes)).transpose()?;
+        Ok(rules::patch_forgets(forgotten, patch) != Some(true))
+    }
+
     fn objects_up_to(&self, prefix: &[u8], limit: usize) -> Result<Vec<ObjectRecord>> {
         let engine = self.engine()?;
         let rows = engine.scan(Space::Objects, prefix, None).take(limit);
@@ -43,7 +56,8 @@ impl Embedded {
     }
 }
 
-fn write(transaction: &mut Transaction<'_>, device: &DeviceId, patch: ObjectsPatch) -> Result<()> {
+/// Seen from the commit thread.
+pub(crate) fn write(transaction: &mut Transaction<'_>, device: &DeviceId, patch: ObjectsPatch) -> Result<()> {
     let forgotten = transaction.get(Space::Rows, &keys::forgotten(device))?.map(|bytes| stamp(&bytes)).transpose()?;
     let Some(forget) = rules::patch_forgets(forgotten, &patch) else { return Ok(()) };
     if forget {

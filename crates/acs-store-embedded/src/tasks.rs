@@ -17,23 +17,7 @@ const FEW: usize = 8;
 impl Tasks for Embedded {
     async fn commit(&self, device: &DeviceId, commit: Commit) -> Result<CommitOutcome> {
         let device = device.clone();
-        self.write(move |transaction| {
-            let holder = transaction.record(Space::Rows, &keys::holder(&device))?;
-            let known = || crate::devices::is_known(transaction, &device);
-            let current = |id: &TaskId| current(transaction, &device, id);
-            let plan = match rules::decide_commit(&device, holder, commit, known, current)? {
-                Ok(plan) => plan,
-                Err(outcome) => return Ok(outcome),
-            };
-            if let Some(holder) = plan.holder {
-                transaction.put_record(Space::Rows, keys::holder(&device), &holder);
-            }
-            for planned in plan.writes {
-                write(transaction, &planned);
-            }
-            Ok(CommitOutcome::Applied)
-        })
-        .await
+        self.write(move |transaction| write_commit(transaction, &device, commit)).await
     }
 
     async fn task(&self, device: &DeviceId, task: &TaskId) -> Result<Option<Task>> {
@@ -146,6 +130,28 @@ impl Embedded {
         }
         Ok(Page { items, next: last.map(|place| rows::place_text(&place, &prefix)) })
     }
+}
+
+/// Decides a commit and writes it, seen from the commit thread.
+pub(crate) fn write_commit(
+    transaction: &mut Transaction<'_>,
+    device: &DeviceId,
+    commit: Commit,
+) -> Result<CommitOutcome> {
+    let holder = transaction.record(Space::Rows, &keys::holder(device))?;
+    let known = || crate::devices::is_known(transaction, device);
+    let current = |id: &TaskId| current(transaction, device, id);
+    let plan = match rules::decide_commit(device, holder, commit, known, current)? {
+        Ok(plan) => plan,
+        Err(outcome) => return Ok(outcome),
+    };
+    if let Some(holder) = plan.holder {
+        transaction.put_record(Space::Rows, keys::holder(device), &holder);
+    }
+    for planned in plan.writes {
+        write(transaction, &planned);
+    }
+    Ok(CommitOutcome::Applied)
 }
 
 fn current(transaction: &Transaction<'_>, device: &DeviceId, task: &TaskId) -> Result<Option<Task>> {

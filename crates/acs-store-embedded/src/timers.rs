@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use cwmp_model::Timestamp;
 
 use crate::keys::{self, Space};
+use crate::transaction::Transaction;
 use crate::{Embedded, engine_error, rows};
 
 /// Below which time no timer is due: deleted timers leave marks in the engine until it tidies up, and scans begin behind them.
@@ -62,6 +63,12 @@ fn lock(floor: &Mutex<Floor>) -> MutexGuard<'_, Floor> {
 }
 
 impl Embedded {
+    /// To be held until these timers are durable, or given up; `None`: there are none.
+    pub(crate) fn begin_timers(&self, timers: &[Timer]) -> Option<TimerWrite> {
+        let earliest = timers.iter().map(|t| t.due.as_micros()).min()?;
+        Some(self.shared.timers.begin_write(earliest))
+    }
+
     /// The timers due at or before `now`, at most `limit`.
     fn scan_timers(&self, now: i64, limit: usize) -> Result<Vec<Timer>> {
         let engine = self.engine()?;
@@ -94,6 +101,13 @@ fn timer_from(key: &[u8]) -> Option<Timer> {
     Some(Timer { due, device, kind, reference })
 }
 
+/// Keeps timers, seen from the commit thread.
+pub(crate) fn write(transaction: &mut Transaction<'_>, timers: &[Timer]) {
+    for timer in timers {
+        transaction.put(Space::Rows, keys::timer(timer), []);
+    }
+}
+
 /// Whether a timer's key is of this device.
 pub(crate) fn is_of_device(key: &[u8], device: &acs_types::DeviceId) -> bool {
     key.get(9..)
@@ -104,13 +118,10 @@ pub(crate) fn is_of_device(key: &[u8], device: &acs_types::DeviceId) -> bool {
 #[async_trait]
 impl Timers for Embedded {
     async fn put_timers(&self, timers: Vec<Timer>) -> Result<()> {
-        let Some(earliest) = timers.iter().map(|t| t.due.as_micros()).min() else { return Ok(()) };
-        let writing = self.shared.timers.begin_write(earliest);
+        let Some(writing) = self.begin_timers(&timers) else { return Ok(()) };
         let written = self
             .write(move |transaction| {
-                for timer in &timers {
-                    transaction.put(Space::Rows, keys::timer(timer), []);
-                }
+                write(transaction, &timers);
                 Ok(writing)
             })
             .await;

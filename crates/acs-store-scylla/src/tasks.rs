@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use acs_store::{Commit, CommitOutcome, Result, TaskFilter, Tasks};
+use acs_store::{Commit, CommitOutcome, Result, Steps, TaskFilter, Tasks};
 use acs_types::{DeviceId, Page, PageRequest, Task, TaskId};
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _};
@@ -110,6 +110,9 @@ impl Tasks for ScyllaStore {
         Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 }
+
+/// Part by part: they lie in several partitions.
+impl Steps for ScyllaStore {}
 
 /// Greater than any task id of ours, which are hashes in base 32.
 const LAST_ID: &str = "zzzzzzzzzzzzzzzzzzzzzzzzzzzz";

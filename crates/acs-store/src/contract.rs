@@ -13,6 +13,7 @@ pub mod outbox;
 pub mod replay_window;
 pub mod sample;
 pub mod session_cache;
+pub mod steps;
 pub mod summaries;
 pub mod tasks;
 pub mod timers;
@@ -79,6 +80,9 @@ macro_rules! store_contract {
                     cursor_is_kept;
                 access: token_by_its_hash, token_is_replaced, audit_is_newest_first, credential_by_username,
                     username_moves, credential_is_forgotten, model_notes_are_kept, files_are_newest_first;
+                steps: a_step_has_all_its_parts, a_commit_that_does_not_hold_leaves_what_came_before,
+                    a_step_without_a_commit_holds, a_commit_sees_the_news_of_its_step,
+                    what_is_forgotten_is_forgotten_once;
                 timers: due_in_order, a_timer_twice_is_one, delete_is_exact, earlier_timers_come_first_again,
                     shards_part_the_timers, a_full_shard_hides_no_other
             );

@@ -9,7 +9,8 @@
 //!
 //! Invariants:
 //! - What a call returned `Ok` for is durable.
-//! - A task is only ever written by [`Tasks::commit`]: conditional on its revision and, from a session, on the holder.
+//! - A task is only ever written by [`Tasks::commit`], alone or in a [`Step`]: conditional on its revision and, from a
+//!   session, on the holder.
 
 mod access;
 #[cfg(feature = "contract")]
@@ -24,6 +25,7 @@ mod outbox;
 mod replay_window;
 pub mod rules;
 mod session_cache;
+mod steps;
 mod summary_row;
 mod tasks;
 mod timers;
@@ -37,17 +39,29 @@ pub use leases::Leases;
 pub use outbox::{Kept, OUTBOX_SHARDS, Outbox, outbox_shard};
 pub use replay_window::{NONCE_BYTES_MAX, ReplayWindow, check_nonce};
 pub use session_cache::{CachedSession, SessionCache};
+pub use steps::{Step, Steps};
 pub use tasks::{Commit, CommitOutcome, HolderGuard, TaskFilter, TaskWrite, Tasks};
 pub use timers::{TIMER_SHARDS, Timers, timer_shard};
 
 /// Everything a deployment keeps.
 pub trait Store:
-    Devices + Objects + Tasks + History + Files + AccessRecords + AuditLog + Credentials + Models + Timers
+    Devices + Objects + Tasks + History + Files + AccessRecords + AuditLog + Credentials + Models + Timers + Steps
 {
 }
 
 impl<T> Store for T where
-    T: Devices + Objects + Tasks + History + Files + AccessRecords + AuditLog + Credentials + Models + Timers + ?Sized
+    T: Devices
+        + Objects
+        + Tasks
+        + History
+        + Files
+        + AccessRecords
+        + AuditLog
+        + Credentials
+        + Models
+        + Timers
+        + Steps
+        + ?Sized
 {
 }
 

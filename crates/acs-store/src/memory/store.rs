@@ -14,7 +14,7 @@ use super::page::{self, TimeKey};
 use crate::rules::{self, SummaryRow};
 use crate::{
     AccessRecords, AuditLog, Commit, CommitOutcome, Credentials, DeleteOutcome, DeviceFilter, Devices, Error, Files,
-    History, Models, Objects, ObjectsPatch, Result, TaskFilter, Tasks, Timers,
+    History, Models, Objects, ObjectsPatch, Result, Steps, TaskFilter, Tasks, Timers,
 };
 
 /// A store in memory, for tests: one lock around plain maps. Nothing survives it, and only refused Informs are bounded.
@@ -532,3 +532,6 @@ impl Timers for MemoryStore {
         Ok(())
     }
 }
+
+/// Part by part, as a store of several partitions does.
+impl Steps for MemoryStore {}
