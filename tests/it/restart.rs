@@ -133,6 +133,8 @@ fn task(device: &DeviceId) -> Task {
         revision: 1,
         attempts: Vec::new(),
         unanswered: 0,
+        unanswered_in: Vec::new(),
+        excused: 0,
         next_reason: AttemptReason::First,
         cancel_requested: false,
         result: None,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cwmp_codec::{AcsRequest, CpeResponse, GetParameterNamesResponse, ParameterInfo};
+use cwmp_codec::{AcsRequest, CpeResponse, GetParameterNamesResponse, ParameterInfo, SetParameterValuesResponse};
 use cwmp_model::ParameterPath;
 use serde_json::{Value, json};
 
@@ -143,6 +143,36 @@ async fn a_request_that_crashes_its_device_three_times_is_put_away_p4() {
     cpe.inform(&[("1 BOOT", "")]).await;
     assert_eq!(cpe.empty_post().await.request().method(), "SetParameterValues");
     assert_eq!(text(list(&api.task(&task).await, "attempts").last().unwrap(), "reason"), "operator");
+    server.finish();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_lost_with_the_server_do_not_count_against_a_task_p7_p4() {
+    let mut server = start().await;
+    let set = json!({"kind": "set_values", "wanted": "next_session",
+        "values": [{"path": "Device.DeviceInfo.ProvisioningCode", "value": "good", "type": "string"}]});
+    let (mut cpe, task) = with_task(&server, "SPARED", set).await;
+    const KILLS: usize = 5;
+    for n in 1..=KILLS {
+        cpe.inform(&[("2 PERIODIC", "")]).await;
+        let sent = cpe.empty_post().await;
+        assert_eq!(sent.request().method(), "SetParameterValues", "session {n}");
+        server.kill();
+        server.restart().await;
+    }
+    let api = server.api();
+    let spared = until("all of them are known to be lost with the server", SOON, || async {
+        let now = api.task(&task).await;
+        (now["state"] == "queued" && now["unanswered"] == 0).then_some(now)
+    })
+    .await;
+    let reasons: Vec<&str> = list(&spared, "attempts").iter().map(|attempt| text(attempt, "reason")).collect();
+    assert!(reasons[0] == "first" && reasons[1..].iter().all(|reason| *reason == "unanswered"), "P2: {reasons:?}");
+    assert_eq!(reasons.len(), KILLS);
+    cpe.inform(&[("2 PERIODIC", "")]).await;
+    let sent = cpe.empty_post().await;
+    cpe.answer(&sent.id.clone(), CpeResponse::SetParameterValues(SetParameterValuesResponse { status: 0 })).await;
+    assert_eq!(api.finished(&task).await["state"], "done");
     server.finish();
 }
 

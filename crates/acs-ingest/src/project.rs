@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use acs_planner::{InformFacts, TreeNews};
 use acs_store::{ObjectsPatch, UpsertObject};
 use acs_types::{
-    DeviceId, EventBody, EventId, EventRecord, FaultRecord, InformRecord, RefusedInform, SessionRecord, SummaryPatch,
+    DeviceId, EventBody, EventId, EventRecord, FaultRecord, InformRecord, RefusedInform, SessionOutcome, SessionRecord,
+    SummaryPatch,
 };
 use cwmp_model::{Event, Timestamp};
 
@@ -45,7 +46,12 @@ pub(crate) fn project_news(record: &EventRecord, values_are_new: bool) -> Patch 
             });
             Patch { fault: fault.map(|fault| (record.event_id, fault)), obliges: true, ..Patch::default() }
         }
-        (EventBody::SessionEnded(session), _) => Patch { session: Some((**session).clone()), ..Patch::default() },
+        (EventBody::SessionEnded(session), device) => Patch {
+            session: Some((**session).clone()),
+            // What had no answer there may have been lost with one of our front-ends.
+            obliges: session.outcome == SessionOutcome::Lost && device.is_some(),
+            ..Patch::default()
+        },
         (EventBody::Refused(refused), _) => {
             Patch { refused: Some((record.event_id, refused.clone())), ..Patch::default() }
         }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use acs_events::SequenceLog;
 use acs_ingest::project;
 use acs_store::{Devices, History, Objects, ObjectsPatch, UpsertObject};
-use acs_types::{EventRecord, ObjectRecord, PageRequest, ParameterRecord, Position, SessionOutcome, SessionStamp};
+use acs_types::{
+    EventBody, EventRecord, ObjectRecord, PageRequest, ParameterRecord, Position, SessionOutcome, SessionStamp,
+};
 use cwmp_model::Value;
 use proptest::prelude::*;
 use support::*;
@@ -38,7 +40,7 @@ async fn an_inform_is_presence_and_values_cwmp_138() {
 async fn changes_of_devices_are_told_once() {
     let world = World::new();
     let mut moved = inform(1, 3, &["2 PERIODIC"], "2.0", "up");
-    if let acs_types::EventBody::Inform(inform) = &mut moved.body {
+    if let EventBody::Inform(inform) = &mut moved.body {
         inform.remote = Some("192.0.2.2".parse().unwrap());
     }
     world
@@ -74,6 +76,38 @@ async fn provisioning_sees_what_obliges_p7() {
     world.run().await;
     let observed = world.listener.observed.lock().unwrap().clone();
     assert_eq!(observed, [first.event_id, boot.event_id, done.event_id]);
+}
+
+#[tokio::test]
+async fn provisioning_sees_that_a_session_was_lost_and_no_other_end_p7() {
+    let mut world = World::new();
+    // Told by the front-ends, or by another ingest that closed it.
+    let ends = (1..).zip(SessionOutcome::ALL).map(|(n, outcome)| {
+        let mut record = ended(1, n);
+        if let EventBody::SessionEnded(session) = &mut record.body {
+            session.outcome = outcome;
+        }
+        (outcome, record)
+    });
+    let ends: Vec<_> = ends.collect();
+    world.append(&ends.iter().map(|(_, record)| record.clone()).collect::<Vec<_>>()).await;
+    world.run().await;
+    let lost = ends.iter().filter(|(outcome, _)| *outcome == SessionOutcome::Lost).map(|(_, record)| record.event_id);
+    assert_eq!(*world.listener.observed.lock().unwrap(), lost.collect::<Vec<_>>());
+
+    // One that it closes itself comes back by the log. It is told again until provisioning takes it.
+    world.append(&[inform(2, 1, &["2 PERIODIC"], "1.0", "up")]).await;
+    world.run().await;
+    world.listener.observed.lock().unwrap().clear();
+    world.config.alive = Some(vec![emitter("front-2")]);
+    *world.listener.away.lock().unwrap() = true;
+    assert!(world.ingest().run_once().await.is_err(), "the cursor waits");
+    *world.listener.away.lock().unwrap() = false;
+    world.run().await;
+    let closed = world.log.records().into_iter().find(|record| {
+        matches!(&record.body, EventBody::SessionEnded(session) if session.at.session == support::session(2, 1))
+    });
+    assert_eq!(*world.listener.observed.lock().unwrap(), [closed.unwrap().event_id]);
 }
 
 #[tokio::test]
@@ -212,7 +246,7 @@ async fn a_bootstrap_forgets_and_keeps_its_own_values_cwmp_185() {
     world.append(&[inform(1, 1, &["2 PERIODIC"], "1.0", "up")]).await;
     world.run().await;
     let mut bootstrap = inform(1, 2, &["0 BOOTSTRAP"], "1.0", "up");
-    if let acs_types::EventBody::Inform(inform) = &mut bootstrap.body {
+    if let EventBody::Inform(inform) = &mut bootstrap.body {
         inform.parameters.truncate(1);
     }
     world.append(&[bootstrap]).await;

@@ -6,6 +6,7 @@
 //! unknown → resolved_applied | resolved_not_applied | needs_operator | queued (proved not applied) | cancelled
 //! queued → done | failed (reads) | cancelled | expired | quarantined | resolved_applied (late proof)
 //! failed, resolved_not_applied, needs_operator, quarantined, expired, unknown → queued: only by a person
+//! quarantined → queued, needs_operator → unknown: an answer was lost with one of our front-ends ([`lost_with_session`])
 //! ```
 //!
 //! Each function changes the task in place and says whether it did; `revision` and `updated_at` are [`seal`]'s.
@@ -138,7 +139,7 @@ pub fn answered(task: &mut Task, number: u32, at: Timestamp, follow: Follow) -> 
         attempt.answered_at = Some(at);
         attempt.outcome = Some(AttemptOutcome::Answered);
     });
-    task.unanswered = 0;
+    heard_of(task);
     task.fault = None;
     match (follow, standing) {
         (Follow::Done(applied, result), Standing::Sending) => {
@@ -170,7 +171,7 @@ pub fn faulted(task: &mut Task, number: u32, at: Timestamp, fault: TaskFault) ->
         attempt.answered_at = Some(at);
         attempt.outcome = Some(AttemptOutcome::Fault(fault.code));
     });
-    task.unanswered = 0;
+    heard_of(task);
     task.fault = Some(fault);
     task.state = match standing {
         Standing::Sending | Standing::Requeued => TaskState::Failed,
@@ -185,13 +186,52 @@ pub fn unanswered(task: &mut Task, number: u32) -> bool {
     if task.state != (TaskState::Sending { attempt: number }) {
         return false;
     }
-    let repeats = may_repeat(task);
-    note(task, number, |attempt| attempt.outcome = Some(AttemptOutcome::Unanswered));
-    task.unanswered = task.unanswered.saturating_add(1);
-    if repeats {
-        back_to_queue(task, AttemptReason::Unanswered);
-    } else {
-        task.state = TaskState::Unknown { attempt: number };
+    if let Some(session) = session_of(task, number) {
+        count_unanswered(task, session);
+    }
+    not_heard_of(task, number);
+    true
+}
+
+/// `session` was lost with one of our front-ends: that it gave no answer says nothing of the device, so it is not counted (P7,
+/// P4), whether or not it was before. What was put away for the count alone goes on: a quarantined task into the queue, one
+/// whose read-backs went unanswered to unknown. Nothing else changes by it, least of all that what may not repeat is not sent
+/// again (P3). What a person decided since stands. The same again changes nothing; nor does it after [`Task::EXCUSED_MAX`].
+pub fn lost_with_session(task: &mut Task, session: &SessionId) -> bool {
+    if task.excused >= Task::EXCUSED_MAX {
+        return false;
+    }
+    // Nobody tells of what it has on its way before the deadline, which would count it.
+    if let TaskState::Sending { attempt: number } = task.state
+        && session_of(task, number) == Some(*session)
+    {
+        task.excused += 1;
+        task.unanswered_in.retain(|other| other != session);
+        not_heard_of(task, number);
+        return true;
+    }
+    let counted = task.unanswered_in.contains(session);
+    // One request is open in a session, so one answer can be lost with it.
+    let left = task.unanswered.saturating_sub(1);
+    let goes_on = match task.state {
+        TaskState::Quarantined if left < Task::UNANSWERED_MAX && task.attempts.len() < Task::ATTEMPTS_MAX => {
+            Some(TaskState::Queued)
+        }
+        TaskState::NeedsOperator if task.unanswered == Task::UNANSWERED_MAX => {
+            task.attempts.last().map(|last| TaskState::Unknown { attempt: last.number })
+        }
+        TaskState::Queued | TaskState::Sending { .. } | TaskState::Awaiting { .. } | TaskState::Unknown { .. } => None,
+        _ => return false,
+    };
+    if !counted {
+        return false;
+    }
+    task.unanswered = left;
+    task.unanswered_in.retain(|other| other != session);
+    task.excused += 1;
+    if let Some(state) = goes_on {
+        task.state = state;
+        task.fault = None;
     }
     true
 }
@@ -204,7 +244,7 @@ pub fn answered_late(task: &mut Task, number: u32, at: Timestamp) -> bool {
         return false;
     }
     note(task, number, |attempt| attempt.answered_at = Some(at));
-    task.unanswered = 0;
+    heard_of(task);
     true
 }
 
@@ -213,12 +253,12 @@ pub fn answered_late(task: &mut Task, number: u32, at: Timestamp) -> bool {
 pub fn not_sent(task: &mut Task, number: u32) -> bool {
     let unanswered = |a: &Attempt| a.number == number && a.outcome == Some(AttemptOutcome::Unanswered);
     if task.state == (TaskState::Unknown { attempt: number }) && task.attempts.iter().any(unanswered) {
-        task.unanswered = task.unanswered.saturating_sub(1);
+        not_counted(task, number);
         return proved_not_applied(task, number);
     }
     if standing(task, number) == Some(Standing::Requeued) {
         note(task, number, |attempt| attempt.outcome = Some(AttemptOutcome::ProvedNotApplied));
-        task.unanswered = task.unanswered.saturating_sub(1);
+        not_counted(task, number);
         task.next_reason = AttemptReason::NotApplied;
         return true;
     }
@@ -232,17 +272,17 @@ pub fn not_sent(task: &mut Task, number: u32) -> bool {
     true
 }
 
-/// A read for a task went unanswered.
-pub fn read_unanswered(task: &mut Task) -> bool {
+/// A read for a task went unanswered in `session`.
+pub fn read_unanswered(task: &mut Task, session: SessionId) -> bool {
     match task.state {
         TaskState::Queued => {
-            task.unanswered = task.unanswered.saturating_add(1);
+            count_unanswered(task, session);
             back_to_queue(task, task.next_reason);
             true
         }
         // Reading back what is unknown must not loop either.
         TaskState::Unknown { .. } => {
-            task.unanswered = task.unanswered.saturating_add(1);
+            count_unanswered(task, session);
             if task.unanswered >= Task::UNANSWERED_MAX {
                 needs_operator(task, "reading back what came of it went unanswered");
             }
@@ -257,7 +297,7 @@ pub fn read_done(task: &mut Task, result: TaskResult, fault: Option<TaskFault>) 
     if task.state != TaskState::Queued {
         return false;
     }
-    task.unanswered = 0;
+    heard_of(task);
     task.result = Some(result);
     task.fault = fault;
     task.state = TaskState::Done { applied: Applied::Now };
@@ -280,7 +320,7 @@ pub fn proved_applied(task: &mut Task, number: u32, result: Option<TaskResult>) 
         return false;
     }
     note(task, number, |attempt| attempt.outcome = Some(AttemptOutcome::ProvedApplied));
-    task.unanswered = 0;
+    heard_of(task);
     task.fault = None;
     let is_add = task.attempts.iter().any(|a| a.number == number && a.method == "AddObject");
     match (result, &task.spec) {
@@ -328,7 +368,7 @@ pub fn transferred(task: &mut Task, number: u32, result: TransferResult, fault: 
     if !awaited && standing.is_none() {
         return false;
     }
-    task.unanswered = 0;
+    heard_of(task);
     task.result = Some(TaskResult::Transfer(result));
     task.state = match (&fault, standing) {
         (None, Some(Standing::Unknown)) => TaskState::ResolvedApplied,
@@ -423,7 +463,8 @@ pub fn retry(task: &mut Task) -> Result<(), LifeError> {
     }
     task.state = TaskState::Queued;
     task.next_reason = AttemptReason::Operator;
-    task.unanswered = 0;
+    heard_of(task);
+    task.excused = 0;
     task.cancel_requested = false;
     task.expires_at = None;
     task.fault = None;
@@ -490,6 +531,45 @@ fn standing(task: &Task, number: u32) -> Option<Standing> {
         }
         _ => None,
     }
+}
+
+/// A transmission in `session` went unanswered.
+fn count_unanswered(task: &mut Task, session: SessionId) {
+    task.unanswered = task.unanswered.saturating_add(1);
+    task.unanswered_in.push(session);
+    if task.unanswered_in.len() > Task::UNANSWERED_MAX as usize {
+        task.unanswered_in.remove(0);
+    }
+}
+
+/// The device answered, or what it did is known: the row of unanswered transmissions ends.
+fn heard_of(task: &mut Task) {
+    task.unanswered = 0;
+    task.unanswered_in.clear();
+}
+
+/// Attempt `number` was no transmission.
+fn not_counted(task: &mut Task, number: u32) {
+    let session = session_of(task, number);
+    let Some(at) = task.unanswered_in.iter().position(|other| Some(*other) == session) else { return };
+    task.unanswered_in.remove(at);
+    task.unanswered = task.unanswered.saturating_sub(1);
+}
+
+/// No answer to attempt `number` will come any more.
+fn not_heard_of(task: &mut Task, number: u32) {
+    let repeats = may_repeat(task);
+    note(task, number, |attempt| attempt.outcome = Some(AttemptOutcome::Unanswered));
+    if repeats {
+        back_to_queue(task, AttemptReason::Unanswered);
+    } else {
+        task.state = TaskState::Unknown { attempt: number };
+    }
+}
+
+/// The session of attempt `number`.
+fn session_of(task: &Task, number: u32) -> Option<SessionId> {
+    task.attempts.iter().find(|a| a.number == number).map(|a| a.session)
 }
 
 /// Changes the record of an attempt; one that is missing (damaged data) is let be.

@@ -19,7 +19,8 @@ enum Op {
     Faulted,
     Unanswered,
     NotSent,
-    ReadUnanswered,
+    ReadUnanswered { session: u8 },
+    Lost { session: u8 },
     ReadDone,
     Fail,
     InformWithKey { session: u8, key: Key },
@@ -47,7 +48,8 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => Just(Op::Faulted),
         3 => Just(Op::Unanswered),
         1 => Just(Op::NotSent),
-        1 => Just(Op::ReadUnanswered),
+        2 => (1..4u8).prop_map(|session| Op::ReadUnanswered { session }),
+        2 => (1..4u8).prop_map(|session| Op::Lost { session }),
         1 => Just(Op::ReadDone),
         1 => Just(Op::Fail),
         2 => (1..4u8, key).prop_map(|(session, key)| Op::InformWithKey { session, key }),
@@ -115,8 +117,11 @@ fn apply(task: &mut Task, op: Op, now: i64) {
         Op::NotSent => {
             life::not_sent(task, number);
         }
-        Op::ReadUnanswered => {
-            life::read_unanswered(task);
+        Op::ReadUnanswered { session: n } => {
+            life::read_unanswered(task, session(n));
+        }
+        Op::Lost { session: n } => {
+            life::lost_with_session(task, &session(n));
         }
         Op::ReadDone if reads(task) => {
             life::read_done(task, TaskResult::Counts { names: 1, values: 1 }, None);
@@ -187,7 +192,10 @@ fn may_go(from: &str, to: &str, op: Op) -> bool {
     let by_person = matches!(op, Op::Retry)
         && to == "queued"
         && ["failed", "resolved_not_applied", "needs_operator", "quarantined", "expired", "unknown"].contains(&from);
-    from == to || by_itself.contains(&to) || by_person
+    // What was put away for its count alone goes on when an answer was lost with one of our front-ends.
+    let excused = matches!(op, Op::Lost { .. })
+        && [("quarantined", "queued"), ("needs_operator", "unknown")].contains(&(from, to));
+    from == to || by_itself.contains(&to) || by_person || excused
 }
 
 proptest! {
@@ -207,20 +215,60 @@ proptest! {
             }
             check_edge(&before, &task, op)?;
             check_attempts(&before, &task, op)?;
+            if matches!(op, Op::Lost { .. }) {
+                let once = task.clone();
+                apply(&mut task, op, now);
+                prop_assert_eq!(&task, &once, "the same session is lost once");
+            }
         }
+    }
+
+    /// P4: whatever becomes of the sessions that gave no answer, and in whatever order that is known.
+    #[test]
+    fn no_task_is_sent_more_than_three_times_and_twelve_excused_p4_p7(
+        read in any::<bool>(),
+        history in prop::collection::vec((any::<bool>(), any::<bool>(), 0..4u8), 1..60),
+    ) {
+        let mut task = task(1, if read { TaskSpec::Discover } else { set_values("Device.X", "1") });
+        let (mut sent, mut known_late) = (0, Vec::new());
+        for (n, (lost, at_once, told)) in (0u8..).zip(history) {
+            if task.state == TaskState::Queued {
+                sent += 1;
+                apply(&mut task, Op::Claim { session: n, key_known: true }, 0);
+                if lost && at_once {
+                    life::lost_with_session(&mut task, &session(n));
+                }
+                let op = if read { Op::ReadUnanswered { session: n } } else { Op::Unanswered };
+                apply(&mut task, op, 1);
+                known_late.extend(lost.then_some(session(n)));
+            }
+            if told == 0 {
+                for session in known_late.drain(..) {
+                    life::lost_with_session(&mut task, &session);
+                    prop_assert!(!life::lost_with_session(&mut task, &session), "twice is as once");
+                }
+            }
+            let counted = sent - task.excused;
+            prop_assert!(counted <= Task::UNANSWERED_MAX, "{counted} counted");
+            prop_assert_eq!(task.state == TaskState::Quarantined, counted == Task::UNANSWERED_MAX, "{:?}", task);
+        }
+        prop_assert!(sent <= Task::UNANSWERED_MAX + Task::EXCUSED_MAX, "{sent} sent");
     }
 }
 
 fn check_edge(before: &Task, after: &Task, op: Op) -> Result<(), TestCaseError> {
     let (from, to) = (before.state.as_str(), after.state.as_str());
     prop_assert!(may_go(from, to, op), "{from} to {to} by {op:?}");
-    // Final is final, but for a person.
-    if before.state.is_final() && !matches!(op, Op::Retry) {
+    // Final is final, but for a person, and what was put away for its count alone.
+    let put_away = matches!(before.state, TaskState::Quarantined | TaskState::NeedsOperator);
+    if before.state.is_final() && !matches!(op, Op::Retry) && !(put_away && matches!(op, Op::Lost { .. })) {
         prop_assert_eq!(before, after, "a final task changed by {:?}", op);
     }
     // P4
     let poisoned = after.state == TaskState::Queued && after.unanswered >= Task::UNANSWERED_MAX;
     prop_assert!(!poisoned, "queued after {} unanswered", after.unanswered);
+    prop_assert!(after.excused <= Task::EXCUSED_MAX);
+    prop_assert!(after.unanswered_in.len() <= (after.unanswered.min(Task::UNANSWERED_MAX)) as usize, "{after:?}");
     // A state names an attempt that is there, and it is the last.
     if let TaskState::Sending { attempt } | TaskState::Awaiting { attempt, .. } | TaskState::Unknown { attempt } =
         after.state
@@ -290,6 +338,116 @@ fn three_unanswered_transmissions_quarantine_p4() {
         task.attempts.iter().map(|a| a.reason.as_str()).collect::<Vec<_>>(),
         ["first", "unanswered", "unanswered"]
     );
+}
+
+/// Three transmissions without an answer, in sessions 1 to 3.
+fn put_away(spec: TaskSpec) -> Task {
+    let mut task = task(1, spec);
+    for n in 1..=3 {
+        match reads(&task) {
+            true => apply(&mut task, Op::ReadUnanswered { session: n }, 1),
+            false => {
+                apply(&mut task, Op::Claim { session: n, key_known: true }, 0);
+                apply(&mut task, Op::Unanswered, 1);
+            }
+        }
+    }
+    assert_eq!(task.state, TaskState::Quarantined);
+    task
+}
+
+#[test]
+fn an_answer_lost_with_a_front_end_takes_a_task_out_of_quarantine_p7_p4() {
+    for spec in [TaskSpec::Discover, set_values("Device.X", "1")] {
+        let mut task = put_away(spec);
+        let reason = task.next_reason;
+        assert!(!life::lost_with_session(&mut task, &session(9)), "a session that it had no part in");
+        assert!(life::lost_with_session(&mut task, &session(2)));
+        assert_eq!((&task.state, task.unanswered, task.excused), (&TaskState::Queued, 2, 1));
+        assert_eq!((task.next_reason, task.fault.is_none()), (reason, true));
+        assert_eq!(task.unanswered_in, [session(1), session(3)]);
+        assert!(!life::lost_with_session(&mut task, &session(2)), "once");
+        // One more, and it is put away again.
+        apply(&mut task, Op::Claim { session: 4, key_known: true }, 2);
+        let op = if reads(&task) { Op::ReadUnanswered { session: 4 } } else { Op::Unanswered };
+        apply(&mut task, op, 3);
+        assert_eq!((&task.state, task.unanswered), (&TaskState::Quarantined, 3));
+    }
+}
+
+#[test]
+fn excuses_end_after_twelve_p4() {
+    let mut task = put_away(TaskSpec::Discover);
+    for n in 0..Task::EXCUSED_MAX {
+        assert!(life::lost_with_session(&mut task, &session(3 + u8::try_from(n).unwrap())), "{n}");
+        apply(&mut task, Op::ReadUnanswered { session: 4 + u8::try_from(n).unwrap() }, 1);
+        assert_eq!(task.state, TaskState::Quarantined);
+    }
+    let last = task.unanswered_in[2];
+    assert!(!life::lost_with_session(&mut task, &last), "the answer itself may be what stops our front-ends");
+    assert_eq!((&task.state, task.excused), (&TaskState::Quarantined, Task::EXCUSED_MAX));
+    // A person may look at it and send it again, then all of this counts anew.
+    life::retry(&mut task).unwrap();
+    assert_eq!((task.unanswered, task.unanswered_in.len(), task.excused), (0, 0, 0));
+}
+
+#[test]
+fn what_may_not_repeat_is_not_sent_again_for_a_lost_session_p3() {
+    let mut sent = task(1, TaskSpec::Reboot);
+    apply(&mut sent, Op::Claim { session: 1, key_known: true }, 0);
+    // It is known before the deadline of what the session had on its way, or after.
+    let mut counted = sent.clone();
+    apply(&mut counted, Op::Unanswered, 1);
+    for (mut task, count) in [(sent, 0), (counted, 1)] {
+        assert_eq!(task.unanswered, count);
+        assert!(life::lost_with_session(&mut task, &session(1)));
+        assert_eq!((&task.state, task.unanswered, task.excused), (&TaskState::Unknown { attempt: 1 }, 0, 1));
+        assert_eq!(task.attempts[0].outcome, Some(AttemptOutcome::Unanswered), "visible as what it was (P2)");
+        assert!(!life::lost_with_session(&mut task, &session(1)));
+    }
+}
+
+#[test]
+fn read_backs_lost_with_a_front_end_leave_the_outcome_unknown_p4() {
+    let mut deleted = task(1, TaskSpec::DeleteObject { object: path("Device.T.1.") });
+    apply(&mut deleted, Op::Claim { session: 1, key_known: true }, 0);
+    apply(&mut deleted, Op::Unanswered, 1);
+    apply(&mut deleted, Op::ReadUnanswered { session: 2 }, 2);
+    apply(&mut deleted, Op::ReadUnanswered { session: 3 }, 3);
+    assert_eq!(deleted.state, TaskState::NeedsOperator);
+    assert!(life::lost_with_session(&mut deleted, &session(3)));
+    assert_eq!((&deleted.state, deleted.unanswered), (&TaskState::Unknown { attempt: 1 }, 2), "it is read back again");
+    // A person who was asked for another reason is not asked again.
+    life::needs_operator(&mut deleted, "which instance was added cannot be told");
+    assert!(!life::lost_with_session(&mut deleted, &session(2)));
+    assert_eq!(deleted.state, TaskState::NeedsOperator);
+}
+
+#[test]
+fn what_a_person_decided_since_stands_p4() {
+    let mut retried = put_away(set_values("Device.X", "1"));
+    apply(&mut retried, Op::Retry, 2);
+    let before = retried.clone();
+    assert!(!life::lost_with_session(&mut retried, &session(1)));
+    assert_eq!(retried, before);
+    let mut cancelled = task(1, set_values("Device.X", "1"));
+    apply(&mut cancelled, Op::Claim { session: 1, key_known: true }, 0);
+    apply(&mut cancelled, Op::Unanswered, 1);
+    apply(&mut cancelled, Op::Cancel, 2);
+    assert!(!life::lost_with_session(&mut cancelled, &session(1)));
+    assert_eq!(cancelled.state, TaskState::Cancelled);
+}
+
+#[test]
+fn a_task_that_has_used_its_transmissions_stays_in_quarantine() {
+    let mut task = put_away(set_values("Device.X", "1"));
+    while task.attempts.len() < Task::ATTEMPTS_MAX {
+        let next = acs_types::Attempt { number: task.attempts.len() as u32 + 1, ..task.attempts[0].clone() };
+        task.attempts.push(next);
+    }
+    let before = task.clone();
+    assert!(!life::lost_with_session(&mut task, &session(1)));
+    assert_eq!(task, before);
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub trait Provisioning: Send + Sync {
     // === for ingest ===
 
     /// Applies what durable records oblige us to, whether or not `begin` did already: obligations of Informs, results of
-    /// transfers, evidence. Idempotent.
+    /// transfers, evidence; that a session was lost with one of our front-ends. Idempotent.
     async fn observe(&self, records: Vec<EventRecord>) -> Result<(), ServiceError>;
 
     // === for the API ===

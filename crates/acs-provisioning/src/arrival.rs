@@ -4,8 +4,8 @@ use acs_planner::{InformFacts, SessionPlan, evidence, is_runnable};
 use acs_proto::{BeginReply, BeginRequest, ServiceError};
 use acs_store::{CommitOutcome, HolderGuard, ObjectsPatch, Step, TaskFilter};
 use acs_types::{
-    DeviceId, EventBody, EventId, EventRecord, Holder, Obligation, Origin, PageRequest, Partition, Task, TaskId,
-    TaskKind, TaskSpec, TaskState, TransferRecord, TransferResult,
+    DeviceId, EventBody, EventId, EventRecord, Holder, Obligation, Origin, PageRequest, Partition, SessionOutcome,
+    Task, TaskId, TaskKind, TaskSpec, TaskState, TransferRecord, TransferResult,
 };
 use cwmp_model::{Event, ParameterPath, Timestamp};
 use fail::fail_point;
@@ -83,6 +83,9 @@ impl Inner {
                 EventBody::Transfer(transfer) => {
                     let _turn = self.turn(device).await;
                     self.apply_transfer(device, transfer).await?;
+                }
+                EventBody::SessionEnded(ended) if ended.outcome == SessionOutcome::Lost => {
+                    self.session_lost(device, &ended.at.session).await?;
                 }
                 _ => {}
             }

@@ -21,6 +21,7 @@ mod config;
 mod credentials;
 mod enqueue;
 mod error;
+mod lost_session;
 mod metrics;
 mod plans;
 mod random;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use acs_proto::{ErrorClass, Provisioning};
 use acs_provisioning::FirstContact;
 use acs_store::{DeleteOutcome, Devices};
-use acs_types::{TaskSpec, TaskState};
+use acs_types::{SessionOutcome, Task, TaskSpec, TaskState};
 use fail::FailScenario;
 use futures::FutureExt;
 use support::*;
@@ -57,6 +57,29 @@ async fn a_task_of_a_deleted_device_is_not_retried() {
     let error = world.service.retry(&device(), &id, "alice").await.unwrap_err();
     assert_eq!((error.class, &*error.code), (ErrorClass::NotFound, "device_not_found"), "{error}");
     assert_eq!(world.task(&id).await, ended);
+    assert_eq!(world.store.partition(&device()).await.unwrap(), Default::default());
+    scenario.teardown();
+}
+
+#[tokio::test]
+async fn a_task_of_a_deleted_device_is_not_sent_again_for_a_lost_session() {
+    let scenario = FailScenario::setup();
+    let (world, mut cpe) = (World::new(config()), new_cpe());
+    world.known_device(&mut cpe).await;
+    let id = world.enqueue("1", get_values("Device.DeviceInfo.")).await.task.id;
+    cpe.habit = Box::new(|_| Some(cpe::Reply::Silence));
+    let mut last = world.session_ref();
+    for _ in 0..Task::UNANSWERED_MAX {
+        last = world.session_ref();
+        world.begin(&last, &cpe, &[PERIODIC]).await;
+        world.go_on(&last, &mut cpe, Vec::new()).await;
+    }
+    let quarantined = world.task(&id).await;
+    assert_eq!(quarantined.state, TaskState::Quarantined);
+    delete_at(&world, "observe::before_excuse");
+    let record = world.ended_record(&last, SessionOutcome::Lost);
+    world.service.observe(vec![record]).await.unwrap();
+    assert_eq!(world.task(&id).await, quarantined);
     assert_eq!(world.store.partition(&device()).await.unwrap(), Default::default());
     scenario.teardown();
 }

@@ -252,6 +252,7 @@ fn a_kill_between_any_two_steps_loses_and_repeats_nothing_p1_p2_p3_f3() {
     enqueue_is_killed(&runtime);
     first_contact_is_killed(&runtime);
     timers_are_killed(&runtime);
+    lost_sessions_are_killed(&runtime);
     let _ = std::panic::take_hook();
     scenario.teardown();
 }
@@ -314,6 +315,45 @@ fn timers_are_killed(runtime: &tokio::runtime::Runtime) {
             bench.world.restart();
             bench.world.fire().await;
             assert!(matches!(bench.world.task(&id).await.state, TaskState::Unknown { .. }), "{point}");
+        });
+    }
+}
+
+/// A task that was put away because its answers were lost with our front-ends is told of again by ingest, until it is through.
+fn lost_sessions_are_killed(runtime: &tokio::runtime::Runtime) {
+    for (point, written) in [("observe::before_excuse", false), ("observe::after_excuse", true)] {
+        runtime.block_on(async {
+            let mut bench = Bench::new(Front::Dies).await;
+            let id = bench.world.enqueue("1", get_values("Device.DeviceInfo.")).await.task.id;
+            let mut session = bench.world.session_ref();
+            for _ in 0..Task::UNANSWERED_MAX {
+                session = bench.world.session_ref();
+                bench.world.begin(&session, &bench.cpe, &[PERIODIC]).await;
+                let calls = bench.world.next(&session, Vec::new()).await.unwrap().calls;
+                bench.cpe.habit = Box::new(|_| Some(cpe::Reply::Silence));
+                let (answers, _) = send(&mut bench.cpe, &calls, bench.world.now());
+                bench.world.end(&session, SessionOutcome::TimedOut, answers).await;
+            }
+            assert_eq!(bench.world.task(&id).await.state, TaskState::Quarantined);
+            bench.world.pass(3600);
+            bench.world.fire().await;
+            let asked = bench.world.wakes.count();
+            let record = bench.world.ended_record(&session, SessionOutcome::Lost);
+            fail::cfg(point, "1*panic->off").unwrap();
+            let (service, again) = (bench.world.service.clone(), record.clone());
+            assert!(survives(async move { service.observe(vec![again]).await }).await.is_none(), "{point}");
+            fail::remove(point);
+            let expected = if written { TaskState::Queued } else { TaskState::Quarantined };
+            assert_eq!(bench.world.task(&id).await.state, expected, "{point}");
+            bench.world.restart();
+            bench.world.service.observe(vec![record]).await.unwrap();
+            let task = bench.world.task(&id).await;
+            assert_eq!((&task.state, task.unanswered, task.excused), (&TaskState::Queued, 2, 1), "{point}: P7, P4");
+            for _ in 0..15 {
+                bench.world.pass(1);
+                bench.world.fire().await;
+            }
+            assert!(bench.world.wakes.count() > asked, "{point}: the device is woken for it");
         });
     }
 }

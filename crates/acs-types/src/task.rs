@@ -2,7 +2,7 @@
 
 use cwmp_model::{ParameterPath, ParameterValue, Timestamp, ValueType};
 
-use crate::{Attempt, AttemptReason, DeviceId, FileId, FileType, Secret, TaskFault, TaskId, Tenant};
+use crate::{Attempt, AttemptReason, DeviceId, FileId, FileType, Secret, SessionId, TaskFault, TaskId, Tenant};
 
 /// Something to be done on one device.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,11 @@ pub struct Task {
     pub attempts: Vec<Attempt>,
     /// How many transmissions in a row went unanswered, reads included (P4).
     pub unanswered: u32,
+    /// The sessions of these, oldest first, at most [`Task::UNANSWERED_MAX`]; one that had several stands in it as often.
+    pub unanswered_in: Vec<SessionId>,
+    /// How many transmissions went unanswered in a session that was lost with one of our front-ends: these are not in
+    /// `unanswered`, up to [`Task::EXCUSED_MAX`].
+    pub excused: u32,
     /// Why the next attempt will be made, if there is one; [`AttemptReason::First`] at the start.
     pub next_reason: AttemptReason,
     /// A person wants it withdrawn, but it may be on its way: it ends as soon as its outcome is known.
@@ -52,6 +57,9 @@ impl Task {
     pub const ATTEMPTS_MAX: usize = 16;
     /// Unanswered transmissions in a row that quarantine a task (P4).
     pub const UNANSWERED_MAX: u32 = 3;
+    /// Transmissions of a task whose answer was lost with one of our front-ends, and that do not count as unanswered; further
+    /// ones count, because the answer itself may be what stops our front-ends (P4).
+    pub const EXCUSED_MAX: u32 = 12;
 
     /// A task as it begins: queued, wanted now, without expiry and without a request body.
     pub fn queued(
@@ -76,6 +84,8 @@ impl Task {
             revision: 1,
             attempts: Vec::new(),
             unanswered: 0,
+            unanswered_in: Vec::new(),
+            excused: 0,
             next_reason: AttemptReason::First,
             cancel_requested: false,
             result: None,
@@ -381,13 +391,15 @@ pub enum TaskState {
     ResolvedApplied,
     /// Was unknown, is proved not applied; final until retried.
     ResolvedNotApplied,
-    /// No evidence came; a person decides. Final until retried.
+    /// No evidence came; a person decides. Final until retried; where reading back went unanswered, until it is known that an
+    /// answer was lost with one of our front-ends.
     NeedsOperator,
     /// Withdrawn; final.
     Cancelled,
     /// Not begun before its expiry; final.
     Expired,
-    /// Three transmissions in a row went unanswered (P4); final until retried.
+    /// Three transmissions in a row went unanswered (P4); final until retried, or until it is known that an answer was lost
+    /// with one of our front-ends.
     Quarantined,
 }
 

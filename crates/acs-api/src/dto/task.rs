@@ -35,7 +35,7 @@ pub(crate) struct TaskDto {
     /// `needs_operator`, `cancelled`, `expired`, `quarantined`.
     #[schema(example = "queued")]
     state: &'static str,
-    /// Whether nothing more happens to it by itself.
+    /// Whether nothing more happens to it by itself; a `quarantined` one may go on, see `unanswered`.
     #[serde(rename = "final")]
     is_final: bool,
     /// What an `awaiting` task waits for.
@@ -46,7 +46,8 @@ pub(crate) struct TaskDto {
     revision: u64,
     /// The transmissions of requests that change the device, oldest first.
     attempts: Vec<AttemptDto>,
-    /// How many transmissions in a row went unanswered; three quarantine the task.
+    /// How many transmissions in a row went unanswered; three quarantine the task. An answer that was lost with one of our
+    /// front-ends is not counted as soon as that is known, up to 12 times: the task goes back into the queue then.
     unanswered: u32,
     /// Somebody wants it withdrawn; it ends as soon as its outcome is known.
     cancel_requested: bool,

@@ -242,10 +242,16 @@ impl Step<'_, '_> {
             }
             (CallOutcome::Response(_) | CallOutcome::None(NoAnswer::Lost), ask) => {
                 reader.faulted(ask, 0, "the device gave no answer", true, &mut self.notes);
-                self.tasks.get_mut(id).map(life::read_unanswered);
+                self.read_unanswered(id);
             }
         }
         self.plan.jobs.insert(id.clone(), Job::Read(reader));
+    }
+
+    fn read_unanswered(&mut self, id: &TaskId) {
+        if let Some(task) = self.tasks.get_mut(id) {
+            life::read_unanswered(task, self.input.session);
+        }
     }
 
     fn learn_names(&mut self, ask: &Ask, told: &cwmp_codec::GetParameterNamesResponse, at: Timestamp) {
@@ -285,7 +291,7 @@ impl Step<'_, '_> {
             }
             CallOutcome::Fault(_) => None,
             CallOutcome::Response(_) | CallOutcome::None(NoAnswer::Lost) => {
-                self.tasks.get_mut(id).map(life::read_unanswered);
+                self.read_unanswered(id);
                 None
             }
         };
@@ -327,7 +333,7 @@ impl Step<'_, '_> {
             }
             CallOutcome::None(NoAnswer::Lost) => {
                 // The next session asks again, until it has gone unanswered too often.
-                self.tasks.get_mut(id).map(life::read_unanswered);
+                self.read_unanswered(id);
                 self.plan.jobs.insert(id.clone(), Job::Vain);
                 return;
             }

@@ -70,6 +70,8 @@ pub fn task(n: u32, spec: TaskSpec) -> Task {
         revision: 1,
         attempts: Vec::new(),
         unanswered: 0,
+        unanswered_in: Vec::new(),
+        excused: 0,
         next_reason: AttemptReason::First,
         cancel_requested: false,
         result: None,

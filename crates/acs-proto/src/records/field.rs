@@ -79,9 +79,19 @@ pub(crate) fn session(bytes: &[u8], field: &'static str) -> Result<SessionId, Re
     fixed(bytes, field).map(SessionId::from_bytes)
 }
 
+/// Session ids.
+pub(crate) fn sessions(ids: &[Vec<u8>], field: &'static str) -> Result<Vec<SessionId>, RecordError> {
+    ids.iter().map(|bytes| session(bytes, field)).collect()
+}
+
 /// An event id.
 pub(crate) fn event(bytes: &[u8], field: &'static str) -> Result<EventId, RecordError> {
     fixed(bytes, field).map(EventId::from_bytes)
+}
+
+/// A SHA-256; empty: none.
+pub(crate) fn hash(bytes: &[u8], field: &'static str) -> Result<Option<[u8; 32]>, RecordError> {
+    if bytes.is_empty() { Ok(None) } else { fixed(bytes, field).map(Some) }
 }
 
 /// Exactly `N` bytes.

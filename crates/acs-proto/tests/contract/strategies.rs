@@ -218,6 +218,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
 pub(crate) fn task() -> impl Strategy<Value = Task> {
     let what = (task_id(), id(), device(), spec(), wanted(), origin(), any::<u8>());
     let life = (moment(), of(moment()), state(), any::<u64>(), vec(attempt(), FEW), any::<u32>());
+    let excuses = (vec(session(), FEW), any::<u32>());
     let rest = (
         select(AttemptReason::ALL.to_vec()),
         any::<bool>(),
@@ -226,9 +227,10 @@ pub(crate) fn task() -> impl Strategy<Value = Task> {
         any::<[u8; 32]>(),
         moment(),
     );
-    (what, life, rest).prop_map(|(what, life, rest)| {
+    (what, life, excuses, rest).prop_map(|(what, life, excuses, rest)| {
         let (id, tenant, device, spec, wanted, origin, priority) = what;
         let (created_at, expires_at, state, revision, attempts, unanswered) = life;
+        let (unanswered_in, excused) = excuses;
         let (next_reason, cancel_requested, result, fault, body_sha256, updated_at) = rest;
         Task {
             id,
@@ -244,6 +246,8 @@ pub(crate) fn task() -> impl Strategy<Value = Task> {
             revision,
             attempts,
             unanswered,
+            unanswered_in,
+            excused,
             next_reason,
             cancel_requested,
             result,

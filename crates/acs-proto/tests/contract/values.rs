@@ -120,6 +120,8 @@ pub(crate) fn task_of(spec: TaskSpec) -> Task {
         revision: 1,
         attempts: vec![],
         unanswered: 0,
+        unanswered_in: Vec::new(),
+        excused: 0,
         next_reason: AttemptReason::First,
         cancel_requested: false,
         result: None,
@@ -214,6 +216,15 @@ pub(crate) fn tasks() -> Vec<(&'static str, Task)> {
         ("resolved_applied", with(TaskSpec::Reboot, ResolvedApplied)),
         ("resolved_not_applied", with(TaskSpec::Reboot, ResolvedNotApplied)),
         ("needs_operator", with(TaskSpec::Reboot, NeedsOperator)),
+        (
+            "excused",
+            Task {
+                unanswered: 2,
+                unanswered_in: vec![session(), session()],
+                excused: 12,
+                ..with(TaskSpec::Discover, Queued)
+            },
+        ),
     ]
 }
 

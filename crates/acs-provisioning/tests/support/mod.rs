@@ -20,8 +20,8 @@ use acs_store::memory::{MemorySessionCache, MemoryStore};
 use acs_store::{CachedSession, SessionCache, TaskFilter, Tasks};
 use acs_types::{
     AuthLevel, DeviceId, EmitterId, EventBody, EventId, EventRecord, FileId, FileRecord, InformEvent, InformRecord,
-    PageRequest, Position, Secret, SessionId, SessionOutcome, SessionRef, SessionStamp, SetValue, Task, TaskId,
-    TaskSpec, Tenant, Wanted,
+    PageRequest, Position, Secret, SessionId, SessionOutcome, SessionRecord, SessionRef, SessionStamp, SetValue, Task,
+    TaskId, TaskSpec, Tenant, Wanted,
 };
 use async_trait::async_trait;
 use cpe::{Cpe, Reply};
@@ -225,6 +225,43 @@ impl World {
             emitter_seq: 1,
             late: false,
             body: EventBody::Inform(Box::new(record)),
+        }
+    }
+
+    /// The record of a session's end in the event log.
+    pub fn ended_record(&self, session: &SessionRef, outcome: SessionOutcome) -> EventRecord {
+        let at = self.now();
+        let ended = SessionRecord {
+            at: session.clone(),
+            tenant: Tenant::default(),
+            front_end: self.config.emitter.clone(),
+            started_at: at,
+            ended_at: at,
+            outcome,
+            detail: String::new(),
+            remote: None,
+            tls: false,
+            auth: AuthLevel::Device,
+            cwmp_version: "1.2".into(),
+            events: Vec::new(),
+            retry_count: 0,
+            exchanges: Vec::new(),
+            exchange_count: 0,
+            record_count: 2,
+            complete: false,
+        };
+        EventRecord {
+            event_id: EventId::of(&session.session, session.resume, 2),
+            device: Some(session.device.clone()),
+            tenant: Tenant::default(),
+            subscriber_id: String::new(),
+            session: Some(session.session),
+            position: Position { stamp: session.stamp, resume: session.resume, seq: 2 },
+            occurred_at: at,
+            emitter: self.config.emitter.clone(),
+            emitter_seq: 2,
+            late: true,
+            body: EventBody::SessionEnded(Box::new(ended)),
         }
     }
 
