@@ -1,6 +1,7 @@
 //! `events replay`
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use acs_events::{LoggedEvent, Partition};
 use acs_events_kafka::{Format, KafkaConfig, KafkaLog, create_topics};
@@ -64,6 +65,32 @@ async fn a_dry_run_sends_nothing_and_a_filter_less() {
     let sent = log_of(&target).await;
     assert_eq!(sent.len(), 3);
     assert!(sent.iter().all(|event| event.record.device.as_ref().unwrap().to_string() == A));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_is_not_faster_than_told_and_only_of_the_time_that_was_named() {
+    let Some(config) = fresh(1).await else { return };
+    send(&config, Format::Protobuf, eventful()).await;
+    let source = log_of(&config).await;
+    let moments: Vec<_> = source.iter().map(|event| event.record.occurred_at).collect();
+    let (first, last) = (*moments.iter().min().unwrap(), *moments.iter().max().unwrap());
+    let within = moments.iter().filter(|moment| **moment < last).count();
+    assert!(0 < within && within < moments.len(), "a history with more than one moment");
+    let target = target_of(&config);
+    let (from, to) = (first.to_string(), last.minus(Duration::from_micros(1)).to_string());
+    let options =
+        ["--to-prefix", &target.topic_prefix, "--create-topics", "--rate", "10", "--from", &from, "--to", &to];
+    let began = Instant::now();
+    let output = run("replay", &config, &options).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let least = Duration::from_millis(100) * u32::try_from(within - 1).unwrap();
+    assert!(began.elapsed() >= least, "{within} events at 10 a second in {:?}", began.elapsed());
+    assert_eq!(log_of(&target).await.len(), within);
+
+    let options = ["--to-prefix", &target.topic_prefix, "--from", &last.to_string(), "--to", &from];
+    let output = run("replay", &config, &options).await;
+    assert_eq!(output.status.code(), Some(64));
+    assert!(stderr(&output).contains("is after --to"), "{}", stderr(&output));
 }
 
 /// Everyone would get the events again.

@@ -68,8 +68,12 @@ impl Options {
         &self.common
     }
 
+    fn window(&self) -> Window {
+        Window { from: self.from, to: self.to }
+    }
+
     fn takes(&self, event: &LoggedEvent) -> bool {
-        Window { from: self.from, to: self.to }.has(event.record.occurred_at) && self.filter.takes(event)
+        self.window().has(event.record.occurred_at) && self.filter.takes(event)
     }
 }
 
@@ -84,6 +88,7 @@ struct Sent {
 }
 
 pub(super) async fn run(options: Options, source: KafkaConfig) -> Result<ExitCode, Failure> {
+    options.window().check()?;
     let target = target(&options)?;
     if is_same(&target.client, &source).await.map_err(anyhow::Error::from)? {
         let problem = "the target is the source: everyone would get the events again; name --to-prefix or --to-brokers";

@@ -45,14 +45,10 @@ struct Findings {
 }
 
 pub(super) async fn run(options: Options, kafka: KafkaConfig) -> Result<ExitCode, Failure> {
-    if let (Some(from), Some(to)) = (options.from, options.to)
-        && from > to
-    {
-        return Err(Failure::Usage(format!("--from {from} is after --to {to}")));
-    }
+    let window = Window { from: options.from, to: options.to }.check()?;
     let topics = weak_topics(&kafka).await?;
     let log = KafkaLog::new(kafka).map_err(anyhow::Error::from)?;
-    let report = read(&log, Window { from: options.from, to: options.to }).await?;
+    let report = read(&log, window).await?;
     let findings = Findings { complete: report.is_complete() && topics.is_empty(), topics, report };
     if options.common.is_json() {
         print(&serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?)?;

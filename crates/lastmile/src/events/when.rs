@@ -2,6 +2,7 @@
 
 use cwmp_model::Timestamp;
 
+use super::Failure;
 use crate::ctl::duration;
 
 /// A time within which something happened, both ends included; open where there is none.
@@ -12,6 +13,14 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// One that ends before it begins is a slip of the keyboard.
+    pub(super) fn check(self) -> Result<Self, Failure> {
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if from > to => Err(Failure::Usage(format!("--from {from} is after --to {to}"))),
+            _ => Ok(self),
+        }
+    }
+
     pub(super) fn has(&self, moment: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= moment) && self.to.is_none_or(|to| moment <= to)
     }
