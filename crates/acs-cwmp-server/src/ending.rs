@@ -17,9 +17,14 @@ use crate::sessions::Slot;
 
 /// How often deadlines are looked at: an unknown outcome has to be visible within 5 s of one (P3).
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
-/// When the end of a session is told again to provisioning that did not take it.
+/// When the end of a session is told again to provisioning that did not take it. Its record comes after that, within
+/// [`acs_store::END_TOLD_WITHIN`] of the moment when the session cache was told.
 const END_RETRIES: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(8), Duration::from_secs(20)];
+/// When the session cache, which did not tell whether the end of a silent session is ours, is asked again; and how often. Then
+/// the session is forgotten, so that what times out while the cache is away for long takes no room for ever (P19).
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+const ASKS_MAX: u8 = 12;
 /// How long a stop waits for what goes on after the last replies.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
@@ -66,8 +71,13 @@ impl FrontEnd {
         for slot in self.sessions.due(now) {
             // One that is being served has its own deadlines.
             let Ok(mut session) = Arc::clone(&slot.session).try_lock_owned() else { continue };
-            if self.is_left_to_us(&slot, &mut session).await {
-                self.interrupt(&slot, &mut session, Input::Timeout).await;
+            match self.left_to(&slot, &mut session).await {
+                LeftTo::Us => self.interrupt(&slot, &mut session, Input::Timeout).await,
+                LeftTo::NotKnown if session.asked < ASKS_MAX => {
+                    session.asked += 1;
+                    slot.set_due(now.plus(ASK_AGAIN));
+                }
+                LeftTo::NotKnown | LeftTo::Others => self.moved(&slot, &mut session),
             }
         }
     }
@@ -99,26 +109,36 @@ impl FrontEnd {
         let front_end = Arc::clone(self);
         self.tasks.spawn(async move {
             let mut session = Arc::clone(&older.session).lock_owned().await;
-            if front_end.is_left_to_us(&older, &mut session).await {
-                front_end.interrupt(&older, &mut session, Input::Superseded).await;
+            let mut left_to = front_end.left_to(&older, &mut session).await;
+            for wait in END_RETRIES {
+                if left_to != LeftTo::NotKnown {
+                    break;
+                }
+                tokio::time::sleep(wait).await;
+                left_to = front_end.left_to(&older, &mut session).await;
+            }
+            match left_to {
+                LeftTo::Us => front_end.interrupt(&older, &mut session, Input::Superseded).await,
+                LeftTo::NotKnown | LeftTo::Others => front_end.moved(&older, &mut session),
             }
         });
     }
 
-    /// Whether the end of a session that its CPE does not end here is this front-end's to tell. One that another front-end
-    /// serves or ended is forgotten; so is one of which the session cache knows nothing: if nobody tells its end, ingest closes
-    /// it as lost (P9), and its tasks have deadlines of their own (P3).
-    async fn is_left_to_us(&self, slot: &Slot, session: &mut Session) -> bool {
+    /// Whose it is to tell the end of a session that its CPE does not end here. Ours only if the session cache names this
+    /// front-end: all others ask the same, and find another one named, so that no two tell an end. One that another front-end
+    /// serves or ended is forgotten here; so is one of which the cache knows nothing: if nobody tells its end, ingest closes it
+    /// as lost (P9), and its tasks have deadlines of their own (P3).
+    async fn left_to(&self, slot: &Slot, session: &mut Session) -> LeftTo {
         if !self.config.shared_sessions {
-            return true;
+            return LeftTo::Us;
         }
         // Another one that served it may not have been able to say so: this end proves nothing (P9).
         session.unsure = true;
-        if matches!(self.whereabouts(&slot.id).await, Whereabouts::Here) {
-            return true;
+        match self.whereabouts(&slot.id).await {
+            Whereabouts::Here => LeftTo::Us,
+            Whereabouts::Elsewhere(_) | Whereabouts::Unknown => LeftTo::Others,
+            Whereabouts::NotTold => LeftTo::NotKnown,
         }
-        self.moved(slot, session);
-        false
     }
 
     /// The socket is gone. A session that has nothing else ends with it (CWMP-023).
@@ -220,6 +240,15 @@ impl FrontEnd {
     }
 }
 
+/// Who tells the end of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LeftTo {
+    Us,
+    Others,
+    /// The session cache is away.
+    NotKnown,
+}
+
 /// Drops a session in which a bug panicked (P20): the process goes on, and so does the device with its next Inform.
 pub(crate) struct PanicGuard {
     front_end: Arc<FrontEnd>,
@@ -261,3 +290,17 @@ impl Drop for PanicGuard {
 
 /// Sessions have outcomes of their own in records; `Lost` is only for front-ends that died.
 const _: () = assert!(SessionOutcome::ALL.len() == acs::Outcome::ALL.len() + 1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ReceiptLimits, Waits};
+
+    #[test]
+    fn an_end_is_told_as_soon_as_the_session_cache_says_p9() {
+        let (waits, receipts) = (Waits::default(), ReceiptLimits::default());
+        let asked = waits.next * (1 + END_RETRIES.len() as u32);
+        let slowest = waits.cache + asked + END_RETRIES.iter().sum::<Duration>() + receipts.log;
+        assert!(slowest < acs_store::END_TOLD_WITHIN, "it takes {slowest:?} while provisioning is away");
+    }
+}

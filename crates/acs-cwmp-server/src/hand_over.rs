@@ -29,8 +29,10 @@ pub(crate) enum Whereabouts {
     Here,
     /// Another one, which left this.
     Elsewhere(CachedSession),
-    /// Not known: the cache was emptied, or is away.
+    /// The cache knows nothing of it: it is over, or the cache was emptied.
     Unknown,
+    /// The cache is away.
+    NotTold,
 }
 
 impl FrontEnd {
@@ -58,8 +60,15 @@ impl FrontEnd {
         match self.in_cache(self.services.cache.session(session)).await {
             Some(Some(cached)) if cached.front_end == *self.emitter.id() => Whereabouts::Here,
             Some(Some(cached)) => Whereabouts::Elsewhere(cached),
-            Some(None) | None => Whereabouts::Unknown,
+            Some(None) => Whereabouts::Unknown,
+            None => Whereabouts::NotTold,
         }
+    }
+
+    /// Whether the end of the session was told already, by another front-end or by ingest as lost: then nobody goes on with it,
+    /// so no second end is told (P9).
+    pub(crate) async fn ended_elsewhere(&self, session: &SessionId) -> bool {
+        self.config.shared_sessions && self.in_cache(self.services.cache.has_ended(session)).await.unwrap_or(false)
     }
 
     /// Brings a session up to date that may have been served elsewhere since the last POST here.
@@ -77,7 +86,7 @@ impl FrontEnd {
                 *session = picked_up.unwrap_or_else(|| self.begun_anew(session, post));
                 self.taken_over(session, cached.snapshot).await;
             }
-            Whereabouts::Here | Whereabouts::Unknown => {
+            Whereabouts::Here | Whereabouts::Unknown | Whereabouts::NotTold => {
                 session.unsure = true;
                 if answers_another {
                     *session = self.begun_anew(session, post);

@@ -50,17 +50,22 @@ impl Numbers {
 
     /// Its record is given up, and may be somewhere all the same.
     pub(crate) fn lose(&mut self, number: u64) {
-        if self.open.remove(&number) {
+        // Below are only control totals that account for themselves: who reads the next ones sees that they are missing.
+        if self.open.remove(&number) && number > self.totalled {
             self.lost.insert(number);
         }
         self.count_lost();
     }
 
     /// Control totals of the numbers since the last ones, with a number of their own; `None`: there is nothing new, or only
-    /// those and not `of_them_alone`. They hold once the log is flushed.
+    /// those and not `of_them_alone`. They hold once the log is flushed. With `of_them_alone` where nothing was emitted since the
+    /// last range, they account for themselves.
     pub(crate) fn begin_totals(&mut self, of_them_alone: bool) -> Option<(u64, ControlTotals)> {
         let number = self.take();
         let (first, last) = (self.totalled + 1, self.unsettled() - 1);
+        if of_them_alone && number == first {
+            return Some((number, ControlTotals { first, last: first, count: 1 }));
+        }
         if last < first || !of_them_alone && first == last && first == self.last_totals {
             self.give_back(number);
             return None;
@@ -169,6 +174,29 @@ mod tests {
     }
 
     #[test]
+    fn a_front_end_that_emitted_nothing_says_that_it_lives_p9() {
+        let mut world = World::default();
+        world.total_if(true);
+        world.total_if(true);
+        let of_itself = |n| ControlTotals { first: n, last: n, count: 1 };
+        assert_eq!(world.totals, [of_itself(1), of_itself(2)], "each accounts for itself");
+        let number = world.numbers.take();
+        world.total_if(true);
+        assert_eq!((number, world.totals.len()), (3, 2), "an open number is waited for");
+        world.durable(number);
+        world.total();
+        assert_eq!(world.totals[2], of_itself(3), "without gap or overlap");
+        let number = world.numbers.take();
+        world.numbers.lose(number);
+        world.total_if(true);
+        assert_eq!(
+            world.totals[3],
+            ControlTotals { first: 4, last: 5, count: 1 },
+            "the one that was lost is not counted"
+        );
+    }
+
+    #[test]
     fn an_idle_front_end_does_not_account_for_its_totals_alone() {
         let mut world = World::default();
         world.total();
@@ -189,9 +217,9 @@ mod tests {
     #[test]
     fn totals_of_the_last_ones_alone_say_that_a_front_end_lives() {
         let mut world = World::default();
-        world.total_if(true);
-        assert_eq!(world.totals, [], "there must be something to account for");
         let number = world.numbers.take();
+        world.total_if(true);
+        assert_eq!(world.totals, [], "a record on its way is waited for");
         world.durable(number);
         (0..3).for_each(|_| world.total_if(true));
         assert_eq!(world.totals, [1, 2, 3].map(|n| ControlTotals { first: n, last: n, count: 1 }), "P10: no gap");

@@ -56,6 +56,8 @@ pub(crate) struct Session {
     pub(crate) laid_down: bool,
     /// Another front-end may have served a part of it.
     pub(crate) unsure: bool,
+    /// How often the session cache did not tell whose its end is.
+    pub(crate) asked: u8,
     /// Records that other front-ends emitted.
     pub(crate) records_before: u32,
     /// The connection that carried its last POST.
@@ -96,6 +98,7 @@ impl Session {
             late: false,
             laid_down: false,
             unsure: false,
+            asked: 0,
             records_before: 0,
             connection: None,
             undelivered: Vec::new(),

@@ -121,12 +121,15 @@ impl FrontEnd {
     }
 
     /// Goes on with a session that another process began, from what that one laid down, else from what its cookie says;
-    /// unless the device has begun a newer one.
+    /// unless the device has begun a newer one, or its end was told.
     async fn resume(self: &Arc<Self>, cookie: &CookieFacts, post: &Post) -> Option<Arc<Slot>> {
         if self.last_stamp(&cookie.device).await > cookie.stamp {
             return None;
         }
         let cached = self.laid_down(cookie).await;
+        if cached.is_none() && self.ended_elsewhere(&cookie.session).await {
+            return None;
+        }
         let picked_up = cached.as_ref().and_then(|cached| self.pick_up(cached, post));
         let session = picked_up.unwrap_or_else(|| self.by_cookie(cookie, post));
         let slot = Slot::new(cookie.session, cookie.device.clone(), cookie.stamp, session);

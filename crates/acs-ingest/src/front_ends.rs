@@ -21,6 +21,8 @@ pub(crate) struct FrontEnds {
     interval: Duration,
     watched: HashMap<EmitterId, Watched>,
     last: Option<Look>,
+    /// The time that counted.
+    counted: Duration,
     /// When there was a look, or could have been one.
     tried: Option<Instant>,
 }
@@ -53,7 +55,13 @@ pub(crate) fn sign(record: &EventRecord) -> Option<(String, u64)> {
 impl FrontEnds {
     /// Looks so often that `silent_after` is noticed.
     pub(crate) fn new(silent_after: Duration) -> Self {
-        Self { interval: silent_after / LOOKS, watched: HashMap::new(), last: None, tried: None }
+        Self {
+            interval: silent_after / LOOKS,
+            watched: HashMap::new(),
+            last: None,
+            counted: Duration::ZERO,
+            tried: None,
+        }
     }
 
     pub(crate) fn hear(&mut self, emitter: &EmitterId) {
@@ -93,6 +101,7 @@ impl FrontEnds {
         // A process that stood still has not watched meanwhile.
         let counted_max = self.interval * 3 / 2;
         let counted = watched_since.map_or(Duration::ZERO, |at| now.duration_since(at).min(counted_max));
+        self.counted += counted;
         for (front_end, said) in said {
             let Some(watched) = self.watched.get_mut(&front_end) else { continue };
             let is_silent = watched.said == Some(said) && !watched.heard;
@@ -100,6 +109,11 @@ impl FrontEnds {
             (watched.said, watched.heard) = (Some(said), false);
         }
         (self.last, self.tried) = (Some(Look { at: now, ends }), Some(now));
+    }
+
+    /// For how long the log was watched, in all.
+    pub(crate) const fn counted(&self) -> Duration {
+        self.counted
     }
 
     pub(crate) fn watched(&self) -> Vec<EmitterId> {

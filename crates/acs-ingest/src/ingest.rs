@@ -8,8 +8,8 @@ use acs_events::{
     Positions, ReadError,
 };
 use acs_proto::{EndRequest, ErrorClass, Provisioning, ServiceError};
-use acs_store::{SessionCache, Store};
-use acs_types::{DeviceId, EmitterId, EventBody, EventRecord};
+use acs_store::{END_TOLD_WITHIN, SessionCache, Store};
+use acs_types::{DeviceId, EmitterId, EventBody, EventRecord, SessionId};
 use fail::fail_point;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::Mutex;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::changes::{Devices, Seen, change_record, changes, hash_of};
 use crate::front_ends::{FrontEnds, cursor_name, sign};
 use crate::metrics::Metrics;
-use crate::open_sessions::OpenSessions;
+use crate::open_sessions::{OpenSessions, Quiet};
 use crate::project::project_news;
 use crate::writes::Writes;
 
@@ -30,6 +30,8 @@ const BATCH: usize = 500;
 const GATHER: Duration = Duration::from_millis(25);
 /// Devices that provisioning is told of at once.
 const OBSERVE_AT_ONCE: usize = 16;
+/// Quiet sessions that the session cache is asked about in one look.
+const QUIET_MAX: usize = 500;
 /// Lost sessions that the session cache is asked about, or told of, at once.
 const ASKED_AT_ONCE: usize = 16;
 /// The shortest and the longest wait after an error.
@@ -50,6 +52,9 @@ pub struct Config {
     pub silent_after: Duration,
     /// For so long, where the session cache does not tell whether another one goes on with a session.
     pub silent_after_unsure: Duration,
+    /// For how long the end of a session may still come after its device has begun a newer one, where the session cache knows nothing
+    /// of it: longer than its connection lives. No front-end tells by itself then that it fell silent.
+    pub superseded_after: Duration,
     /// How long after its last record a session without an end is lost: longer than a session may last.
     pub lost_after: Duration,
 }
@@ -62,6 +67,7 @@ impl Config {
             alive: None,
             silent_after: Duration::from_secs(80),
             silent_after_unsure: Duration::from_secs(5 * 60),
+            superseded_after: Duration::from_secs(15 * 60),
             lost_after: Duration::from_secs(40 * 60),
         }
     }
@@ -133,6 +139,18 @@ struct Run {
     devices: Devices,
     open: OpenSessions,
     front_ends: FrontEnds,
+}
+
+/// What the session cache says of a session.
+enum Cached {
+    /// This front-end serves it.
+    Served(EmitterId),
+    /// Its end was told there.
+    Ended,
+    /// Nothing.
+    Unknown,
+    /// It is away.
+    NotTold,
 }
 
 /// What a step did.
@@ -269,8 +287,8 @@ impl Ingest {
         self.look_at_front_ends(run).await
     }
 
-    /// The sessions of front-ends of which the log has had nothing for a time are lost, unless another one goes on with them. Done
-    /// at the end of the log, like the above.
+    /// The sessions of front-ends of which the log has had nothing for a time are lost, unless another one goes on with them; and
+    /// those that nobody goes on with although all live. Done at the end of the log, like the above.
     async fn look_at_front_ends(&self, run: &mut Run) -> Result<(), IngestError> {
         let (Some(group), now) = (&self.group, Instant::now()) else { return Ok(()) };
         if !run.front_ends.is_due(now) {
@@ -296,13 +314,12 @@ impl Ingest {
             said.push((front_end, cursor));
         }
         run.front_ends.look(now, &done, ends, said);
+        run.open.watched(run.front_ends.counted());
         let silent = run.front_ends.silent(self.config.silent_after);
-        if silent.is_empty() {
-            return Ok(());
-        }
-        let lost = run.open.lost(|front_end| silent.contains(front_end), self.config.lost_after);
+        let lost = run.open.lost(|front_end| silent.contains(front_end), Duration::MAX);
         let surely = run.front_ends.silent(self.config.silent_after_unsure);
-        let lost = self.left_by_all(run, lost, &surely).await;
+        let mut lost = self.left_by_all(run, lost, &surely).await;
+        lost.extend(self.left_untold(run, &silent).await?);
         self.close(run, lost).await
     }
 
@@ -314,24 +331,58 @@ impl Ingest {
         lost: Vec<EventRecord>,
         surely: &BTreeSet<EmitterId>,
     ) -> Vec<EventRecord> {
-        let whereabouts = async |record: EventRecord| {
-            let cached = match (&self.sessions, record.session) {
-                (Some(cache), Some(session)) => cache.session(&session).await.ok().flatten(),
-                _ => None,
-            };
-            (record, cached.map(|cached| cached.front_end))
+        let whereabouts = async |record: EventRecord| match record.session {
+            Some(session) => (self.cached(&session).await, record),
+            None => (Cached::Unknown, record),
         };
         let asked: Vec<_> = stream::iter(lost).map(whereabouts).buffered(ASKED_AT_ONCE).collect().await;
         let mut left = Vec::new();
-        for (record, serves_now) in asked {
+        for (cached, record) in asked {
             let EventBody::SessionEnded(ended) = &record.body else { continue };
-            match serves_now {
-                Some(front_end) if front_end != ended.front_end => run.open.moved(&ended.at.session, front_end),
-                None if !surely.contains(&ended.front_end) => {}
-                Some(_) | None => left.push(record),
+            match cached {
+                Cached::Served(front_end) if front_end != ended.front_end => {
+                    run.open.moved(&ended.at.session, front_end);
+                }
+                Cached::Served(_) => left.push(record),
+                Cached::Ended => left.extend(run.open.left(&ended.at.session, END_TOLD_WITHIN)),
+                Cached::Unknown | Cached::NotTold if !surely.contains(&ended.front_end) => {}
+                Cached::Unknown | Cached::NotTold => left.push(record),
             }
         }
         left
+    }
+
+    /// The ends of sessions whose last record is from a front-end that lives, but that went elsewhere and were left there. Whoever
+    /// serves a session now is followed, so that its silence is seen in its turn. Of the rest only two things are sure: the end of
+    /// one that ended in the session cache comes within [`END_TOLD_WITHIN`] or not at all; and one whose device has begun a newer
+    /// session is over (CWMP-129), so that of one that the cache does not know, too, nobody tells an end after a time: a front-end
+    /// tells an end by itself only of a session that the cache says it serves. All else is left to age.
+    async fn left_untold(&self, run: &mut Run, silent: &BTreeSet<EmitterId>) -> Result<Vec<EventRecord>, IngestError> {
+        let quiet = run.open.quiet(self.config.silent_after, QUIET_MAX, |front_end| silent.contains(front_end));
+        let whereabouts = async |quiet: Quiet| (self.cached(&quiet.session).await, quiet);
+        let asked: Vec<_> = stream::iter(quiet).map(whereabouts).buffered(ASKED_AT_ONCE).collect().await;
+        let mut left = Vec::new();
+        for (cached, quiet) in asked {
+            match cached {
+                Cached::Served(front_end) => run.open.moved(&quiet.session, front_end),
+                Cached::Ended => left.extend(run.open.left(&quiet.session, END_TOLD_WITHIN)),
+                Cached::Unknown if quiet.is_left || self.seen(run, &quiet.device).await?.stamp > quiet.stamp => {
+                    left.extend(run.open.left(&quiet.session, self.config.superseded_after));
+                }
+                Cached::Unknown | Cached::NotTold => {}
+            }
+        }
+        Ok(left)
+    }
+
+    async fn cached(&self, session: &SessionId) -> Cached {
+        let Some(cache) = &self.sessions else { return Cached::Unknown };
+        let has_ended = match cache.session(session).await {
+            Ok(Some(cached)) => return Cached::Served(cached.front_end),
+            Ok(None) => cache.has_ended(session).await,
+            Err(error) => Err(error),
+        };
+        has_ended.map_or(Cached::NotTold, |ended| if ended { Cached::Ended } else { Cached::Unknown })
     }
 
     /// One batch; how many records it had.
@@ -501,7 +552,8 @@ impl Ingest {
         Ok(())
     }
 
-    /// The session cache forgets a lost session. If work waits for its device, provisioning sees to it, as at every end. What
+    /// The session cache forgets a lost session, and remembers that it is over: no front-end goes on with it any more, so that none
+    /// tells a second end of it (P9). If work waits for its device, provisioning sees to it, as at every end. What
     /// fails is left to the cache, which forgets by itself, and to timers.
     async fn end_in_cache(&self, closed: EndRequest) {
         let Some(cache) = &self.sessions else { return };

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use acs_events::{Cursor, LogPosition, LoggedEvent, Partition, Positions};
 use acs_types::{
-    EmitterId, EventBody, EventId, EventRecord, InformRecord, Position, SessionId, SessionOutcome, SessionRecord,
-    SessionRef,
+    DeviceId, EmitterId, EventBody, EventId, EventRecord, InformRecord, Position, SessionId, SessionOutcome,
+    SessionRecord, SessionRef, SessionStamp,
 };
 use cwmp_model::Timestamp;
 use hashlink::LruCache;
@@ -13,6 +13,9 @@ use hashlink::LruCache;
 const OPEN_MAX: usize = 500_000;
 /// Ends remembered whose session did not begin yet: topics are read side by side.
 const ENDED_MAX: usize = 100_000;
+/// Why nobody saw an end.
+const DIED: &str = "the front-end that served it died";
+const UNTOLD: &str = "whoever served it last did not tell it";
 
 /// Sessions whose end is not in the log yet.
 #[derive(Debug)]
@@ -27,6 +30,10 @@ pub(crate) struct OpenSessions {
     at: Positions,
     /// The latest time in the log.
     now: Timestamp,
+    /// For how long the log was watched: what the silence of a session is measured by, because no clock of a front-end is believed.
+    watched: Duration,
+    /// The number of the look at quiet ones.
+    looks: u64,
 }
 
 #[derive(Debug)]
@@ -40,6 +47,22 @@ struct Open {
     /// The place of its last record (P9).
     last: Position,
     records: u32,
+    /// `OpenSessions::watched` at its last record.
+    heard: Duration,
+    /// The look at which the session cache was last asked about it.
+    asked: u64,
+    /// `OpenSessions::watched` at which whoever may know its end has told it.
+    told_by: Option<Duration>,
+}
+
+/// A session of which nothing has come for a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Quiet {
+    pub(crate) session: SessionId,
+    pub(crate) device: DeviceId,
+    pub(crate) stamp: SessionStamp,
+    /// It is known already that it is over.
+    pub(crate) is_left: bool,
 }
 
 impl OpenSessions {
@@ -51,6 +74,8 @@ impl OpenSessions {
             ended: LruCache::new(ENDED_MAX),
             at: Positions::default(),
             now: Timestamp::default(),
+            watched: Duration::ZERO,
+            looks: 0,
         }
     }
 
@@ -88,6 +113,7 @@ impl OpenSessions {
                 open.last_at = open.last_at.max(record.occurred_at);
                 open.last_emitter = record.emitter.clone();
                 open.last = open.last.max(record.position);
+                (open.heard, open.told_by) = (self.watched, None);
             }
             (EventBody::Inform(_), None) if self.ended.remove(&session).is_none() => self.open(session, event),
             _ => {}
@@ -97,7 +123,41 @@ impl OpenSessions {
     /// The ends of the sessions that `is_lost` says, told the emitter of their last record, or that are older than `age`.
     pub(crate) fn lost(&self, is_lost: impl Fn(&EmitterId) -> bool, age: Duration) -> Vec<EventRecord> {
         let lost = |open: &&Open| is_lost(&open.last_emitter) || self.now.since(open.last_at) > age;
-        self.sessions.values().filter(lost).filter_map(lost_record).collect()
+        self.sessions.values().filter(lost).filter_map(|open| lost_record(open, DIED)).collect()
+    }
+
+    /// The log was watched for so long now.
+    pub(crate) fn watched(&mut self, watched: Duration) {
+        self.watched = watched;
+    }
+
+    /// Sessions of which nothing came in the last `span` of watched time, but for those whose last record is from one that
+    /// `is_silent` says; at most `limit`, those first that were told least of late.
+    pub(crate) fn quiet(&mut self, span: Duration, limit: usize, is_silent: impl Fn(&EmitterId) -> bool) -> Vec<Quiet> {
+        let is_quiet = |open: &Open| self.watched - open.heard >= span && !is_silent(&open.last_emitter);
+        let quiet = self.sessions.iter().filter(|(_, open)| is_quiet(open));
+        let mut quiet: Vec<_> = quiet.map(|(session, open)| (open.asked, *session)).collect();
+        if quiet.len() > limit {
+            quiet.sort_unstable();
+            quiet.truncate(limit);
+        }
+        self.looks += 1;
+        quiet.into_iter().filter_map(|(_, session)| self.ask(session)).collect()
+    }
+
+    fn ask(&mut self, session: SessionId) -> Option<Quiet> {
+        let open = self.sessions.get_mut(&session)?;
+        open.asked = self.looks;
+        let (device, stamp) = (open.first.device.clone()?, open.first.position.stamp);
+        Some(Quiet { session, device, stamp, is_left: open.told_by.is_some() })
+    }
+
+    /// It is known that a session is over: whoever lives and knows its end tells it within so much watched time. After that it is
+    /// lost, and this gives its end.
+    pub(crate) fn left(&mut self, session: &SessionId, within: Duration) -> Option<EventRecord> {
+        let open = self.sessions.get_mut(session)?;
+        let told_by = open.told_by.get_or_insert(self.watched.saturating_add(within));
+        if self.watched < *told_by { None } else { lost_record(open, UNTOLD) }
     }
 
     /// Who emitted the last record of each.
@@ -111,10 +171,10 @@ impl OpenSessions {
         front_ends
     }
 
-    /// Another front-end serves the session now, although it has emitted nothing yet.
+    /// This front-end serves the session now, although it may have emitted nothing yet.
     pub(crate) fn moved(&mut self, session: &SessionId, front_end: EmitterId) {
         if let Some(open) = self.sessions.get_mut(session) {
-            open.last_emitter = front_end;
+            (open.last_emitter, open.told_by) = (front_end, None);
         }
     }
 
@@ -148,6 +208,9 @@ impl OpenSessions {
             last_emitter: record.emitter.clone(),
             last: record.position,
             records: 1,
+            heard: self.watched,
+            asked: 0,
+            told_by: None,
         };
         self.order.insert(order, session);
         self.sessions.insert(session, open);
@@ -166,7 +229,7 @@ impl OpenSessions {
 }
 
 /// The end that nobody saw (P9).
-fn lost_record(open: &Open) -> Option<EventRecord> {
+fn lost_record(open: &Open, why: &str) -> Option<EventRecord> {
     let record = &open.first;
     let (EventBody::Inform(inform), Some(device), Some(session)) = (&record.body, &record.device, record.session)
     else {
@@ -180,7 +243,7 @@ fn lost_record(open: &Open) -> Option<EventRecord> {
         started_at: record.occurred_at,
         ended_at: open.last_at,
         outcome: SessionOutcome::Lost,
-        detail: "nobody saw its end: the front-end that served it died".to_owned(),
+        detail: format!("nobody saw its end: {why}"),
         remote: *remote,
         tls: *tls,
         auth: *auth,
@@ -206,7 +269,7 @@ fn lost_record(open: &Open) -> Option<EventRecord> {
 #[cfg(test)]
 mod tests {
     use acs_events::Topic;
-    use acs_types::{AuthLevel, DeviceId, SessionStamp, Tenant};
+    use acs_types::{AuthLevel, Tenant};
     use cwmp_model::DeviceIdentity;
 
     use super::*;
@@ -302,5 +365,45 @@ mod tests {
         assert_eq!((lost.len(), first.record_count), (2, 1));
         sessions.leave(0);
         assert_eq!(open(&sessions), [session(2)]);
+    }
+
+    #[test]
+    fn of_quiet_sessions_so_many_are_asked_about_in_turn_and_no_others_p9_p19() {
+        let mut sessions = OpenSessions::new();
+        (1..=3).for_each(|n| sessions.follow(&inform(0, n.into(), n)));
+        let span = Duration::from_secs(80);
+        let mut ask = |watched: u64, limit: usize| -> Vec<SessionId> {
+            sessions.watched(Duration::from_secs(watched));
+            sessions.quiet(span, limit, |_| false).into_iter().map(|quiet| quiet.session).collect()
+        };
+        assert_eq!(ask(79, 2), []);
+        assert_eq!(ask(80, 2), [session(1), session(2)]);
+        assert_eq!(ask(81, 2), [session(3), session(1)]);
+        assert_eq!(ask(81, 3), [session(1), session(2), session(3)]);
+        assert_eq!(sessions.quiet(span, 3, |_| true), [], "those of dead front-ends are seen to otherwise");
+        sessions.follow(&event(INFORM, 0, 4, 2, inform(0, 4, 2).record.body));
+        let quiet = sessions.quiet(span, 3, |_| false);
+        assert_eq!(
+            quiet.iter().map(|quiet| quiet.session).collect::<Vec<_>>(),
+            [session(1), session(3)],
+            "a record came"
+        );
+    }
+
+    #[test]
+    fn one_that_is_over_is_lost_when_nobody_tells_its_end_in_time_p9() {
+        let mut sessions = OpenSessions::new();
+        sessions.follow(&inform(0, 1, 1));
+        let within = Duration::from_secs(150);
+        assert_eq!(sessions.left(&session(1), within), None);
+        sessions.watched(within - Duration::from_millis(1));
+        assert_eq!(sessions.left(&session(1), within), None);
+        sessions.moved(&session(1), "front.2".parse().expect("an id"));
+        sessions.watched(within);
+        assert_eq!(sessions.left(&session(1), within), None, "it went on meanwhile: the time runs anew");
+        sessions.watched(within * 2);
+        let lost = sessions.left(&session(1), within).expect("its end");
+        assert_eq!(lost.session, Some(session(1)));
+        assert_eq!(sessions.left(&session(9), within), None);
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use acs_events::{EventGroup, EventLog, EventSink, MemoryEventLog, Positions, ReadError};
 use acs_ingest::Ingest;
 use acs_store::memory::{MemorySessionCache, MemoryStore};
-use acs_store::{CachedSession, History, SessionCache};
-use acs_types::{ControlTotals, EventBody, EventId, EventRecord, SessionId, SessionOutcome, SessionStamp};
+use acs_store::{CachedSession, END_TOLD_WITHIN, History, SessionCache};
+use acs_types::{ControlTotals, EmitterId, EventBody, EventId, EventRecord, SessionId, SessionOutcome, SessionStamp};
 use async_trait::async_trait;
 use support::*;
 use tokio::time::Instant;
@@ -82,18 +82,42 @@ impl Test {
 
     /// A front-end says every 20 s that it lives, by a clock of its own that is five minutes behind.
     async fn live(&mut self, front_end: &str, span: Duration) {
+        self.live_all(&[front_end], span).await;
+    }
+
+    async fn live_all(&mut self, front_ends: &[&str], span: Duration) {
         let until = Instant::now() + span;
         while Instant::now() < until {
-            self.totals += 1;
-            let first = self.totals;
-            let totals = EventBody::ControlTotals(ControlTotals { first, last: first, count: 1 });
-            let mut record = record(9, 1, 0, totals);
-            (record.device, record.session, record.emitter) = (None, None, emitter(front_end));
-            record.event_id = EventId::of_totals(&record.emitter, first);
-            (record.emitter_seq, record.occurred_at) = (first, at(0));
-            self.world.log.append(vec![record]).await.unwrap();
+            for front_end in front_ends {
+                self.emit_totals(front_end).await;
+            }
             tokio::time::sleep(Duration::from_secs(20)).await;
         }
+    }
+
+    async fn emit_totals(&mut self, front_end: &str) {
+        self.totals += 1;
+        let first = self.totals;
+        let totals = EventBody::ControlTotals(ControlTotals { first, last: first, count: 1 });
+        let mut record = record(9, 1, 0, totals);
+        (record.device, record.session, record.emitter) = (None, None, emitter(front_end));
+        record.event_id = EventId::of_totals(&record.emitter, first);
+        (record.emitter_seq, record.occurred_at) = (first, at(0));
+        self.world.log.append(vec![record]).await.unwrap();
+    }
+
+    /// The device begins, and ends, a newer session at another front-end.
+    async fn begins_newer(&self, device: u8, front_end: &str) {
+        let mut newer = [inform(device, 2, &["2 PERIODIC"], "1.0", "up"), ended(device, 2)];
+        newer.iter_mut().for_each(|record| record.emitter = emitter(front_end));
+        self.world.append(&newer).await;
+    }
+
+    /// The ends of the session of `front-2`, which lives all the time.
+    fn ends(&self) -> Vec<(EmitterId, SessionOutcome)> {
+        let ended = self.world.sessions_ended();
+        let of_it = ended.iter().filter(|end| end.at.session == session(2, 1));
+        of_it.map(|end| (end.front_end.clone(), end.outcome)).collect()
     }
 
     fn lost(&self) -> Vec<SessionId> {
@@ -183,6 +207,87 @@ async fn a_backlog_of_an_hour_closes_no_session_whose_end_is_in_it_p9() {
     let running = test.run();
     test.live("front-2", 10 * MINUTE).await;
     assert_eq!(test.lost(), []);
+    test.stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_moved_to_one_that_died_is_lost_although_the_first_one_lives_p9_p13() {
+    let mut test = Test::new().await;
+    // It was killed before it emitted anything.
+    test.serves(2, "front-3").await;
+    let running = test.run();
+    test.live("front-2", 2 * MINUTE).await;
+    assert_eq!(test.ends(), [], "it may only be slow");
+    test.live("front-2", 2 * MINUTE).await;
+    assert_eq!(test.ends(), [(emitter("front-3"), SessionOutcome::Lost)]);
+    assert_eq!(test.cache.session(&session(2, 1)).await.unwrap(), None);
+    assert!(test.cache.has_ended(&session(2, 1)).await.unwrap(), "no front-end goes on with it");
+    test.live("front-2", 20 * MINUTE).await;
+    assert_eq!(test.ends().len(), 1);
+    test.stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_its_device_goes_on_elsewhere_does_not_hide_it_p9() {
+    let mut test = Test::new().await;
+    test.serves(2, "front-3").await;
+    test.begins_newer(2, "front-4").await;
+    let running = test.run();
+    test.live_all(&["front-2", "front-4"], 4 * MINUTE).await;
+    assert_eq!(test.ends(), [(emitter("front-3"), SessionOutcome::Lost)]);
+    test.stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_died_between_the_end_and_its_record_leaves_a_lost_session_p9() {
+    let mut test = Test::new().await;
+    // The one that it moved to told the session cache its end, and was killed before it told the log.
+    test.cache.end(&id(2), &session(2, 1)).await.unwrap();
+    test.begins_newer(2, "front-4").await;
+    let running = test.run();
+    test.live_all(&["front-2", "front-4"], 3 * MINUTE).await;
+    assert_eq!(test.ends(), [], "provisioning may be away, and the end waits for it");
+    test.live_all(&["front-2", "front-4"], 2 * MINUTE).await;
+    assert_eq!(test.ends(), [(emitter("front-2"), SessionOutcome::Lost)]);
+    test.stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_end_is_told_of_a_session_that_goes_on_elsewhere_however_slowly_p9() {
+    let mut test = Test::new().await;
+    test.serves(2, "front-3").await;
+    test.begins_newer(2, "front-4").await;
+    let running = test.run();
+    test.live_all(&["front-2", "front-3"], 30 * MINUTE).await;
+    assert_eq!(test.ends(), [], "that one lives and tells it");
+    // It tells the cache first, and the log as late as it may.
+    test.cache.end(&id(2), &session(2, 1)).await.unwrap();
+    test.live_all(&["front-2", "front-3"], END_TOLD_WITHIN - Duration::from_secs(20)).await;
+    let EventRecord { body: EventBody::SessionEnded(mut end), .. } = ended(2, 1) else { panic!("an end") };
+    end.front_end = emitter("front-3");
+    test.world.append(&[EventRecord { body: EventBody::SessionEnded(end), ..ended(2, 1) }]).await;
+    test.live_all(&["front-2", "front-3"], 30 * MINUTE).await;
+    assert_eq!(test.ends(), [(emitter("front-3"), SessionOutcome::Completed)]);
+    test.stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_cache_was_emptied_and_all_live_a_newer_session_tells_after_fifteen_minutes_p9_p14() {
+    let mut test = Test::new().await;
+    test.cache = Arc::new(MemorySessionCache::default());
+    let running = test.run();
+    test.live("front-2", 20 * MINUTE).await;
+    assert_eq!(test.ends(), [], "it may go on");
+    test.begins_newer(2, "front-4").await;
+    test.live_all(&["front-2", "front-4"], 14 * MINUTE).await;
+    assert_eq!(test.ends(), [], "its connection may still be open");
+    test.live_all(&["front-2", "front-4"], 3 * MINUTE).await;
+    assert_eq!(test.ends(), [(emitter("front-2"), SessionOutcome::Lost)]);
     test.stop.cancel();
     running.await.unwrap();
 }

@@ -54,6 +54,10 @@ impl SessionCache for Poisoned {
         self.cache.end(device, session).await
     }
 
+    async fn has_ended(&self, session: &SessionId) -> acs_store::Result<bool> {
+        self.cache.has_ended(session).await
+    }
+
     async fn take_hint(&self, device: &DeviceId) -> acs_store::Result<bool> {
         self.cache.take_hint(device).await
     }

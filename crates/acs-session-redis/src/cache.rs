@@ -2,7 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use acs_store::{CachedSession, Error, ReplayWindow, Result, SessionCache, check_nonce};
+use acs_store::{CachedSession, END_KEPT, Error, ReplayWindow, Result, SessionCache, check_nonce};
 use acs_types::{DeviceId, SessionId, SessionStamp};
 use async_trait::async_trait;
 use futures::future::{join_all, try_join};
@@ -163,15 +163,24 @@ impl SessionCache for RedisSessionCache {
     }
 
     async fn end(&self, device: &DeviceId, session: &SessionId) -> Result<bool> {
-        let id = session.to_string();
-        let (device_keys, session_keys) = (self.keys.device(device), self.keys.session(session));
+        let (id, kept) = (session.to_string(), millis(END_KEPT));
+        let (device_keys, session_keys) = (self.keys.device(device), self.keys.session_end(session));
         self.gate
             .call("end", |mut connection| async move {
                 let mut other = connection.clone();
-                let arguments = [id.as_bytes()];
-                let device = lua::DEVICE_END.run(&mut connection, &device_keys, &arguments);
-                let session = lua::SESSION_END.run::<()>(&mut other, &session_keys, &arguments);
+                let (of_device, of_session) = ([id.as_bytes()], [id.as_bytes(), kept.as_bytes()]);
+                let device = lua::DEVICE_END.run(&mut connection, &device_keys, &of_device);
+                let session = lua::SESSION_END.run::<()>(&mut other, &session_keys, &of_session);
                 Ok(try_join(device, session).await?.0)
+            })
+            .await
+    }
+
+    async fn has_ended(&self, session: &SessionId) -> Result<bool> {
+        let [.., ended] = self.keys.session_end(session);
+        self.gate
+            .call("has_ended", |mut connection| async move {
+                redis::cmd("EXISTS").arg(ended).query_async(&mut connection).await
             })
             .await
     }

@@ -6,11 +6,12 @@
 //! | `P:1:{T/D}:current` | id of the current session of device D of tenant T | `Lives::session` |
 //! | `P:1:{T/D}:device` | hash: `stamp` (last, µs), `hint` (`1`: work waits) | `Lives::device` |
 //! | `P:1:{live-NN}:SESSION` | hash: `device`, `stamp`, `front_end`, `snapshot` | `Lives::session` |
+//! | `P:1:{live-NN}:SESSION:ended` | `1`: the session is over | `END_KEPT` |
 //! | `P:1:{live-NN}` | sorted set: the sessions of shard NN by the millisecond in which they expire | `Lives::session` |
 //! | `P:1:nonce:NONCE:NC` | `1`: the pair was used | `Lives::nonce` |
 //!
-//! What is in braces decides about the hash slot, so the two keys of a device are in one, and so are a session and the set
-//! that counts it. A session does not lie with its device, because who has its id alone must find it in one step.
+//! What is in braces decides about the hash slot, so the two keys of a device are in one, and so are a session, its
+//! end and the set that counts it. A session does not lie with its device, because who has its id alone must find it in one step.
 
 use acs_types::{DeviceId, SessionId};
 
@@ -42,6 +43,13 @@ impl Keys {
     pub(crate) fn session(&self, session: &SessionId) -> [String; 2] {
         let live = self.live(session.as_bytes()[0] % SHARDS);
         [format!("{live}:{session}"), live]
+    }
+
+    /// A session, the set that counts it, and its end.
+    pub(crate) fn session_end(&self, session: &SessionId) -> [String; 3] {
+        let [session, live] = self.session(session);
+        let ended = format!("{session}:ended");
+        [session, live, ended]
     }
 
     /// The live sessions of a shard.

@@ -114,7 +114,8 @@ macro_rules! session_cache_contract {
             use super::*;
 
             $crate::store_contract!(@each $make;
-                session_cache: begin_names_the_one_before, snapshot_is_kept, ended_is_gone, stamps_only_grow,
+                session_cache: begin_names_the_one_before, snapshot_is_kept, ended_is_gone,
+                    an_end_is_remembered, stamps_only_grow,
                     hint_is_found_at_the_end, hint_waits_for_the_current_one, hint_is_taken_once, nobody_is_there,
                     every_order_of_hint_and_end, no_wake_up_is_lost
             );

@@ -38,7 +38,7 @@ pub use history::{History, REFUSED_MAX};
 pub use leases::Leases;
 pub use outbox::{Kept, OUTBOX_SHARDS, Outbox, outbox_shard};
 pub use replay_window::{NONCE_BYTES_MAX, ReplayWindow, check_nonce};
-pub use session_cache::{CachedSession, SessionCache};
+pub use session_cache::{CachedSession, END_KEPT, END_TOLD_WITHIN, SessionCache};
 pub use steps::{Step, Steps};
 pub use tasks::{Commit, CommitOutcome, HolderGuard, TaskFilter, TaskWrite, Tasks};
 pub use timers::{TIMER_SHARDS, Timers, timer_shard};

@@ -1,7 +1,15 @@
+use std::time::Duration;
+
 use acs_types::{DeviceId, EmitterId, SessionId, SessionStamp};
 use async_trait::async_trait;
 
 use crate::Result;
+
+/// How soon after [`SessionCache::end`] the one who called it has told the end of the session as a record, if it lives. So a
+/// session that was ended here, and of whose end nothing comes for so long, was left by one that died in between (P9).
+pub const END_TOLD_WITHIN: Duration = Duration::from_secs(150);
+/// For how long [`SessionCache::has_ended`] remembers an end.
+pub const END_KEPT: Duration = Duration::from_secs(10 * 60);
 
 /// Snapshots of live sessions, affinity and work hints: memory here, Redis in a cluster.
 ///
@@ -27,6 +35,10 @@ pub trait SessionCache: Send + Sync {
     /// is current, for that one will find it. One step with [`SessionCache::hint_work`]: either this finds the hint, or the
     /// one who hinted is told that nobody is there.
     async fn end(&self, device: &DeviceId, session: &SessionId) -> Result<bool>;
+
+    /// Whether the end of a session was told here, by [`SessionCache::end`], within the last [`END_KEPT`]. `false` proves
+    /// nothing: the cache may have been emptied.
+    async fn has_ended(&self, session: &SessionId) -> Result<bool>;
 
     /// Work waits for a device. Sets the hint first, then says which session is live: that session will ask once more
     /// before its last answer, or find the hint at its end; `None`: nobody is there, so wake the device.

@@ -82,6 +82,10 @@ impl SessionCache for SharedCache {
         self.here()?.hint_work(device).await
     }
 
+    async fn has_ended(&self, session: &SessionId) -> Result<bool> {
+        self.here()?.has_ended(session).await
+    }
+
     async fn take_hint(&self, device: &DeviceId) -> Result<bool> {
         self.here()?.take_hint(device).await
     }
@@ -344,8 +348,9 @@ async fn what_cannot_be_read_costs_a_resume_only_p14() {
     cpe.empty_post().await;
     cpe.expect_body("Reboot");
     let session = one.provisioning.begins()[0].session.session;
-    for damaged in [Vec::new(), b"nonsense".to_vec(), cache.laid_down()[0][1..].to_vec()] {
-        cache.put_snapshot(&session, damaged).await.unwrap();
+    let live = cache.session(&session).await.unwrap().expect("it is live");
+    for snapshot in [Vec::new(), b"nonsense".to_vec(), cache.laid_down()[0][1..].to_vec()] {
+        cache.begin(&CachedSession { snapshot, ..live.clone() }).await.unwrap();
         let mut again =
             other.beside(CpeAuthScheme::Open, Arc::clone(&cache) as _, "test-3").connect().with_cookie_of(&cpe);
         again.empty_post().await;
@@ -372,6 +377,66 @@ async fn a_newer_session_elsewhere_ends_the_older_one_cwmp_129() {
     assert!(of(begins[1].session.stamp).complete, "P9");
     assert_eq!(of(begins[0].session.stamp).outcome, SessionOutcome::TimedOut);
     assert!(begins[1].session.stamp > begins[0].session.stamp, "P9");
+}
+
+/// Of all accounts of the session that began first.
+async fn outcomes_of_the_first(world: &World) -> Vec<SessionOutcome> {
+    let first = world.provisioning.begins()[0].session.session;
+    let accounts = world.accounts().await;
+    accounts.iter().filter(|account| account.at.session == first).map(|account| account.outcome).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_goes_on_with_a_session_whose_end_was_told_elsewhere_p9() {
+    let (_cache, one, other) = two();
+    let mut cpe = one.connect();
+    cpe.inform(&["2 PERIODIC"]).await;
+    cpe.expect_inform_response();
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    assert_eq!(outcomes_of_the_first(&one).await, [SessionOutcome::TimedOut]);
+    let mut late = other.connect().with_cookie_of(&cpe);
+    late.empty_post().await;
+    late.expect_end();
+    assert_eq!(outcomes_of_the_first(&one).await, [SessionOutcome::TimedOut], "one end");
+    assert_eq!(other.front_end.live_sessions(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_session_has_an_end_although_the_cache_was_away_when_it_was_due_p9_p14() {
+    for is_superseded in [false, true] {
+        let (cache, one, _other) = two();
+        let mut cpe = one.connect();
+        cpe.inform(&["2 PERIODIC"]).await;
+        cpe.expect_inform_response();
+        let mut newer = one.connect();
+        if is_superseded {
+            cache.set_away(true);
+            newer.inform(&["2 PERIODIC"]).await;
+        } else {
+            tokio::time::sleep(Duration::from_secs(59)).await;
+            cache.set_away(true);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        assert_eq!(outcomes_of_the_first(&one).await, [], "another one may serve it");
+        cache.set_away(false);
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        let told = if is_superseded { SessionOutcome::Superseded } else { SessionOutcome::TimedOut };
+        assert_eq!(outcomes_of_the_first(&one).await, [told]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_times_out_while_the_cache_is_away_for_long_takes_no_room_p19() {
+    let (cache, one, _other) = two();
+    let mut cpe = one.connect();
+    cpe.inform(&["2 PERIODIC"]).await;
+    cpe.expect_inform_response();
+    cache.set_away(true);
+    tokio::time::sleep(Duration::from_secs(118)).await;
+    assert_eq!(one.front_end.live_sessions(), 1, "it is asked again for a minute");
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(one.front_end.live_sessions(), 0);
+    assert_eq!(outcomes_of_the_first(&one).await, []);
 }
 
 #[tokio::test(start_paused = true)]

@@ -91,7 +91,8 @@ async fn contract_on_a_cluster() {
         return;
     }
     let cluster = Cluster::start().await;
-    each!(cluster, session_cache: begin_names_the_one_before, snapshot_is_kept, ended_is_gone, stamps_only_grow,
+    each!(cluster, session_cache: begin_names_the_one_before, snapshot_is_kept, ended_is_gone, an_end_is_remembered,
+        stamps_only_grow,
         hint_is_found_at_the_end, hint_waits_for_the_current_one, hint_is_taken_once, nobody_is_there,
         every_order_of_hint_and_end, no_wake_up_is_lost);
     each!(cluster, replay_window: a_pair_serves_once, nonces_do_not_mix, exactly_one_of_many_is_first,

@@ -18,6 +18,7 @@ enum Step {
     Current(u32),
     LastStamp(u32),
     End(u32, u8),
+    Ended(u8),
     Hint(u32),
     Take(u32),
     Live,
@@ -33,6 +34,7 @@ async fn told(cache: &impl SessionCache, step: &Step) -> String {
         Step::Current(n) => format!("{:?}", cache.current(&device(n)).await.unwrap()),
         Step::LastStamp(n) => format!("{:?}", cache.last_stamp(&device(n)).await.unwrap()),
         Step::End(n, of) => format!("{:?}", cache.end(&device(n), &session(of)).await.unwrap()),
+        Step::Ended(n) => format!("{:?}", cache.has_ended(&session(n)).await.unwrap()),
         Step::Hint(n) => format!("{:?}", cache.hint_work(&device(n)).await.unwrap()),
         Step::Take(n) => format!("{:?}", cache.take_hint(&device(n)).await.unwrap()),
         Step::Live => format!("{:?}", cache.live_sessions().await.unwrap()),
@@ -60,12 +62,21 @@ async fn compare(server: &Server, steps: &[Step]) {
 
 /// Two devices, a session that is taken over, hints at all moments.
 fn life() -> Vec<Step> {
-    let (asked, hinted) = ([Step::Current(1), Step::LastStamp(1), Step::Session(1), Step::Live], Step::Hint(1));
+    let (asked, hinted) =
+        ([Step::Current(1), Step::LastStamp(1), Step::Session(1), Step::Ended(1), Step::Live], Step::Hint(1));
     let mut steps = vec![Step::LastStamp(1), Step::Begin(1, 1, 0), Step::Put(1, 7)];
     steps.extend(asked.clone());
     steps.extend([hinted.clone(), Step::Begin(2, 2, 5), Step::Take(1), hinted.clone(), Step::Begin(3, 1, 2)]);
     steps.extend(asked);
-    steps.extend([Step::End(1, 1), Step::Put(3, 8), Step::Session(3), Step::End(1, 3), hinted, Step::Session(2)]);
+    steps.extend([
+        Step::End(1, 1),
+        Step::Ended(1),
+        Step::Put(3, 8),
+        Step::Session(3),
+        Step::End(1, 3),
+        hinted,
+        Step::Session(2),
+    ]);
     steps.extend([Step::End(2, 2), Step::Take(1), Step::Live, Step::LastStamp(1)]);
     steps
 }
@@ -93,6 +104,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => session.clone().prop_map(Step::Session),
         1 => device.clone().prop_map(Step::Current),
         1 => device.clone().prop_map(Step::LastStamp),
+        1 => session.clone().prop_map(Step::Ended),
         3 => session.prop_map(|n| Step::End(u32::from(n % 3) + 1, n)),
         3 => device.clone().prop_map(Step::Hint),
         2 => device.prop_map(Step::Take),

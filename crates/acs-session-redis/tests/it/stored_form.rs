@@ -2,7 +2,7 @@
 
 use acs_session_redis::RedisConfig;
 use acs_store::contract::sample::{device, emitter, session, stamp};
-use acs_store::{CachedSession, Error, ReplayWindow, SessionCache};
+use acs_store::{CachedSession, END_KEPT, Error, ReplayWindow, SessionCache};
 use acs_types::EmitterId;
 
 use crate::support::{Server, cache, patient, redis_is_here};
@@ -11,6 +11,7 @@ const CURRENT: &str = "lm:1:{default/00AABB-IGD-000007}:current";
 const DEVICE: &str = "lm:1:{default/00AABB-IGD-000007}:device";
 const LIVE: &str = "lm:1:{live-05}";
 const SESSION: &str = "lm:1:{live-05}:05050505050505050505050505050505";
+const ENDED: &str = "lm:1:{live-05}:05050505050505050505050505050505:ended";
 const NONCE: &str = "lm:1:nonce:AbC-_9:3";
 const ID: &str = "05050505050505050505050505050505";
 
@@ -48,6 +49,10 @@ async fn the_old_sample_is_read() {
     assert!(!cache.first_use("AbC-_9", 3).await.unwrap());
     assert!(cache.end(&device(7), &session(5)).await.unwrap(), "the hint");
     assert_eq!(server.ask(&["EXISTS", CURRENT, SESSION, LIVE]), "0");
+    assert_eq!(server.ask(&["GET", ENDED]), "1", "written and read by this name");
+    assert!(cache.has_ended(&session(5)).await.unwrap());
+    let life: u128 = server.ask(&["PTTL", ENDED]).parse().unwrap();
+    assert!((1..=END_KEPT.as_millis()).contains(&life), "{life} ms: it does not stay for ever");
 }
 
 #[tokio::test]

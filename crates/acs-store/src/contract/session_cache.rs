@@ -51,6 +51,17 @@ pub async fn ended_is_gone(cache: &impl SessionCache) {
     assert!(!cache.end(&device(1), &session(1)).await.unwrap(), "ending twice is no error");
 }
 
+pub async fn an_end_is_remembered(cache: &impl SessionCache) {
+    begin(cache, 1, 1).await;
+    assert!(!cache.has_ended(&session(1)).await.unwrap(), "P9: it is live");
+    begin(cache, 2, 1).await;
+    cache.end(&device(1), &session(1)).await.unwrap();
+    assert!(cache.has_ended(&session(1)).await.unwrap(), "P9: also where another one is current");
+    assert!(!cache.has_ended(&session(2)).await.unwrap());
+    cache.end(&device(9), &session(9)).await.unwrap();
+    assert!(cache.has_ended(&session(9)).await.unwrap(), "P9: also one that the cache has lost");
+}
+
 pub async fn stamps_only_grow(cache: &impl SessionCache) {
     assert_eq!(cache.last_stamp(&device(1)).await.unwrap(), stamp(0));
     begin(cache, 5, 1).await;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hashlink::LinkedHashMap;
 use tokio::time::Instant;
 
-use crate::{CachedSession, Result, SessionCache};
+use crate::{CachedSession, END_KEPT, Result, SessionCache};
 
 /// The session cache of a single process: bounded by count, by bytes and by age, every call O(1) under one lock.
 ///
@@ -21,7 +21,7 @@ pub struct MemorySessionCache {
 /// How much a [`MemorySessionCache`] keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionCacheLimits {
-    /// Live sessions. Of devices, which keep their last stamp and hint, four times as many.
+    /// Live sessions, and as many that are over. Of devices, which keep their last stamp and hint, four times as many.
     pub sessions: usize,
     /// Bytes of all snapshots. A single snapshot over it is not kept.
     pub snapshot_bytes: usize,
@@ -79,12 +79,15 @@ struct State {
     /// In order of their last touch, as are the devices.
     sessions: LinkedHashMap<SessionId, SessionEntry>,
     devices: LinkedHashMap<DeviceId, DeviceEntry>,
+    /// Those that are over, in the order of their ends.
+    ended: LinkedHashMap<SessionId, Instant>,
     snapshot_bytes: usize,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { now: Instant::now(), sessions: LinkedHashMap::new(), devices: LinkedHashMap::new(), snapshot_bytes: 0 }
+        let (sessions, devices, ended) = (LinkedHashMap::new(), LinkedHashMap::new(), LinkedHashMap::new());
+        Self { now: Instant::now(), sessions, devices, ended, snapshot_bytes: 0 }
     }
 }
 
@@ -112,6 +115,9 @@ impl State {
         while self.devices.front().is_some_and(|(_, e)| old(e.touched, self.now)) {
             self.remove_oldest_device();
         }
+        while self.ended.front().is_some_and(|(_, ended)| self.now.saturating_duration_since(*ended) >= END_KEPT) {
+            self.ended.pop_front();
+        }
     }
 
     fn enforce(&mut self, limits: &SessionCacheLimits) {
@@ -119,6 +125,9 @@ impl State {
             let Some((session, _)) = self.sessions.front() else { break };
             let session = *session;
             self.remove_session(&session);
+        }
+        while self.ended.len() > limits.sessions {
+            self.ended.pop_front();
         }
         while self.devices.len() > limits.sessions.saturating_mul(SessionCacheLimits::DEVICES_PER_SESSION) {
             self.remove_oldest_device();
@@ -220,10 +229,18 @@ impl SessionCache for MemorySessionCache {
         let mut state = self.state();
         let another_is_current = state.devices.get(device).and_then(|d| d.current).is_some_and(|c| c != *session);
         state.remove_session(session);
+        let now = state.now;
+        state.ended.remove(session);
+        state.ended.insert(*session, now);
+        state.enforce(&self.limits);
         if another_is_current {
             return Ok(false);
         }
         Ok(state.devices.get_mut(device).is_some_and(|d| std::mem::take(&mut d.hint)))
+    }
+
+    async fn has_ended(&self, session: &SessionId) -> Result<bool> {
+        Ok(self.state().ended.contains_key(session))
     }
 
     async fn hint_work(&self, device: &DeviceId) -> Result<Option<SessionId>> {
@@ -323,6 +340,20 @@ mod tests {
         assert_eq!(cache.live_sessions().await.unwrap(), 0);
         let state = cache.state();
         assert_eq!((state.devices.len(), state.snapshot_bytes), (0, 0), "nothing is kept of it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p19_ends_are_remembered_for_ten_minutes_and_bounded() {
+        let cache = MemorySessionCache::with_limits(small());
+        for n in 0..4 {
+            cache.end(&device(n), &id(n)).await.unwrap();
+        }
+        assert!(!cache.has_ended(&id(0)).await.unwrap(), "as many as sessions are allowed");
+        tokio::time::advance(END_KEPT - Duration::from_millis(1)).await;
+        assert!(cache.has_ended(&id(1)).await.unwrap());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!cache.has_ended(&id(3)).await.unwrap());
+        assert_eq!(cache.state().ended.len(), 0, "nothing is kept of them");
     }
 
     #[tokio::test]
