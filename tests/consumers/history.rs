@@ -1,5 +1,7 @@
 //! A history of two front-ends, as far as billing sees it: all kinds of records, and everything that can go wrong.
 
+use std::collections::BTreeMap;
+
 use acs_types::{
     AuditRecord, AuthLevel, ControlTotals, DeviceChange, EventBody, EventId, EventRecord, InformEvent, InformRecord,
     Position, RefusedInform, RefusedReason, SessionId, SessionOutcome, SessionRecord, SessionRef, SessionStamp,
@@ -25,7 +27,7 @@ pub(crate) const D: &str = "00AABB-IGD-4";
 /// Everything that a reader has to know of, in the order in which it is sent.
 pub(crate) fn eventful() -> Vec<EventRecord> {
     let unknown = [("1 BOOT", "k-c1"), ("4 VALUE CHANGE", "k-c0"), ("2 PERIODIC", "chain_unknown")];
-    vec![
+    hashed(vec![
         // A whole session, and what ingest and provisioning make of it.
         inform("a1.inform", FRONT_END, 1, (A, 1, (100, 0, 1)), &[("0 BOOTSTRAP", "k-a1")]),
         transfer("a1.transfer", FRONT_END, 2, (A, 1, (100, 0, 2))),
@@ -72,12 +74,18 @@ pub(crate) fn eventful() -> Vec<EventRecord> {
         refused("f3.refused", THIRD, 1),
         totals("f3.totals1", THIRD, 2, (1, 1), 1),
         totals("f3.totals2", THIRD, 4, (3, 3), 0),
-    ]
+        // Records enough, and one of them is not the one that the end tells of.
+        inform("d1.inform", THIRD, 5, (D, 11, (100, 0, 1)), &[("2 PERIODIC", "k-d1")]),
+        hashing(
+            end("d1.end", THIRD, 6, (D, 11, (100, 0, 2)), SessionOutcome::Completed, true),
+            &["d0.inform", "d1.end"],
+        ),
+    ])
 }
 
 /// A history of which nothing is missing.
 pub(crate) fn whole() -> Vec<EventRecord> {
-    vec![
+    hashed(vec![
         inform("a1.inform", FRONT_END, 1, (A, 1, (100, 0, 1)), &[("0 BOOTSTRAP", "k-a1"), ("1 BOOT", "k-a2")]),
         transfer("a1.transfer", FRONT_END, 2, (A, 1, (100, 0, 2))),
         end("a1.end", FRONT_END, 3, (A, 1, (100, 0, 3)), SessionOutcome::Completed, true),
@@ -85,7 +93,35 @@ pub(crate) fn whole() -> Vec<EventRecord> {
         inform("b1.inform", FRONT_END, 5, (B, 2, (100, 0, 1)), &[("2 PERIODIC", "k-b1")]),
         end("b1.end", FRONT_END, 6, (B, 2, (100, 0, 2)), SessionOutcome::Completed, true),
         totals("f1.totals2", FRONT_END, 7, (4, 6), 3),
-    ]
+    ])
+}
+
+/// Complete ends with the hash of what is there, but for one of an older version and those that say another one.
+fn hashed(mut history: Vec<EventRecord>) -> Vec<EventRecord> {
+    let ids: BTreeMap<_, EventId> = history
+        .iter()
+        .filter(|r| matches!(r.body, EventBody::Inform(_) | EventBody::Transfer(_) | EventBody::SessionEnded(_)))
+        .map(|record| ((record.session, record.position), record.event_id))
+        .collect();
+    for record in &mut history {
+        if let EventBody::SessionEnded(end) = &mut record.body
+            && end.complete
+            && end.record_hash.is_none()
+            && record.event_id != id("b3.end")
+        {
+            let first = Position { seq: 1, ..record.position };
+            let of_session = ids.range((record.session, first)..=(record.session, record.position));
+            end.record_hash = Some(SessionRecord::hash_of(of_session.map(|(_, id)| id)));
+        }
+    }
+    history
+}
+
+fn hashing(mut end: EventRecord, labels: &[&str]) -> EventRecord {
+    if let EventBody::SessionEnded(session) = &mut end.body {
+        session.record_hash = Some(SessionRecord::hash_of(&labels.iter().map(|label| id(label)).collect::<Vec<_>>()));
+    }
+    end
 }
 
 /// The record with this label.
@@ -186,6 +222,7 @@ fn end(label: &str, emitter: &str, number: u64, of: Of, outcome: SessionOutcome,
         exchange_count: 0,
         record_count: seq,
         complete,
+        record_hash: None,
     };
     record(label, emitter, number, Some(of), EventBody::SessionEnded(Box::new(body)))
 }

@@ -113,15 +113,15 @@ async fn send_foreign(config: &KafkaConfig) -> String {
 fn expected_of_eventful(unreadable: &str) -> Value {
     json!({
         "complete": false,
-        "messages": 42,
+        "messages": 44,
         "skipped": 1,
         "unreadable": [unreadable],
         "duplicates": 5,
         "conflicting_copies": [id("c3.inform").to_string()],
         "records": {
-            "acs.inform.v1": 8,
+            "acs.inform.v1": 9,
             "acs.transfer_complete.v1": 5,
-            "acs.session_ended.v1": 9,
+            "acs.session_ended.v1": 10,
             "acs.control_totals.v1": 5,
             "acs.inform_refused.v1": 2,
             "acs.device_change.v1": 3,
@@ -130,18 +130,19 @@ fn expected_of_eventful(unreadable: &str) -> Value {
         },
         "late": 5,
         "devices": 4,
-        "occurrences": 13,
+        "occurrences": 14,
         "repetitions": 1,
         "chain_unknown": 1,
-        "sessions": {"complete": 4, "unproven": 1, "incomplete": 2, "lost": 1, "open": 2},
+        "sessions": {"complete": 4, "unproven": 1, "incomplete": 3, "lost": 1, "open": 2},
         "incomplete_sessions": [
             {"session": "05".repeat(16), "device": history::A, "missing": [[1, 1]]},
             {"session": "0a".repeat(16), "device": history::A, "missing": []},
+            {"session": "0b".repeat(16), "device": history::D, "missing": []},
         ],
         "emitters": {
             FRONT_END: emitter(12, 14, 12, json!([[10, 10]]), json!([[5, 5]]), json!([])),
             SECOND: emitter(12, 13, 9, json!([]), json!([]), json!([[11, 11]])),
-            THIRD: emitter(3, 4, 3, json!([]), json!([[3, 3]]), json!([])),
+            THIRD: emitter(5, 6, 3, json!([]), json!([[3, 3]]), json!([])),
             INGEST: emitter(5, 5, 0, json!([]), json!([]), json!([])),
             PROVISIONING: emitter(2, 3, 0, json!([]), json!([]), json!([[2, 2]])),
             API: emitter(1, 1, 0, json!([]), json!([]), json!([])),
@@ -156,7 +157,7 @@ fn expected_of_eventful(unreadable: &str) -> Value {
                 "b1.inform", "b1.lost", "b2.inform", "b2.end", "b3.inform", "b3.transfer", "b3.end", "b4.inform",
             ]),
             history::C: ids(&["c1.inform", "c0.transfer", "c1.transfer", "c1.end", "c2.inform", "c2.end", "c2.lost", "c3.inform"]),
-            history::D: ids(&["d1.boot"]),
+            history::D: ids(&["d1.boot", "d1.inform", "d1.end"]),
         },
     })
 }

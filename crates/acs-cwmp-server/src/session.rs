@@ -137,6 +137,10 @@ impl Session {
         record.exchanges = std::mem::take(&mut self.ladder).into_exchanges();
         record.record_count += 1;
         record.complete = is_complete(self.at.resume, outcome, self.unsure);
+        if record.complete {
+            let ids = (1..=self.seq + 1).map(|seq| EventId::of(&self.at.session, self.at.resume, seq));
+            record.record_hash = Some(SessionRecord::hash_of(&ids.collect::<Vec<_>>()));
+        }
         record.outcome = outcome;
         record.detail = detail;
         self.record(emitter, now, EventBody::SessionEnded(Box::new(record)))
@@ -162,6 +166,7 @@ impl Session {
             exchange_count: self.ladder.count(),
             record_count: self.records_before + self.seq,
             complete: false,
+            record_hash: None,
         }
     }
 

@@ -254,6 +254,7 @@ fn lost_record(open: &Open, why: &str) -> Option<EventRecord> {
         exchange_count: 0,
         record_count: open.records,
         complete: false,
+        record_hash: None,
     };
     Some(EventRecord {
         event_id: EventId::derived(&record.event_id, "lost"),

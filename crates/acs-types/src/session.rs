@@ -2,8 +2,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use cwmp_model::{DeviceIdentity, Timestamp};
+use sha2::{Digest as _, Sha256};
 
-use crate::{AuthLevel, DeviceId, EmitterId, SessionId, SessionStamp, TaskId, Tenant};
+use crate::{AuthLevel, DeviceId, EmitterId, EventId, SessionId, SessionStamp, TaskId, Tenant};
 
 /// Which session something belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -88,11 +89,19 @@ pub struct SessionRecord {
     pub record_count: u32,
     /// Whether one server saw all of it (P9).
     pub complete: bool,
+    /// [`SessionRecord::hash_of`] its event records, this one included; there if it is complete (P9).
+    pub record_hash: Option<[u8; 32]>,
 }
 
 impl SessionRecord {
     /// Exchanges kept in the ladder.
     pub const EXCHANGES_MAX: usize = 200;
+
+    /// SHA-256 over the 16 bytes of each id, in order of `seq`.
+    pub fn hash_of<'a>(ids: impl IntoIterator<Item = &'a EventId>) -> [u8; 32] {
+        let hash = ids.into_iter().fold(Sha256::new(), |hash, id| hash.chain_update(id.as_bytes()));
+        hash.finalize().into()
+    }
 }
 
 /// One HTTP message of a session's ladder.

@@ -1,5 +1,6 @@
 """What billing keeps of the event records, and what it can prove by them (docs/events.md)."""
 
+import hashlib
 from collections import Counter, defaultdict
 from itertools import pairwise
 
@@ -163,9 +164,16 @@ def _judge_session(records: list[EventRecord]) -> tuple[str, Ranges]:
     count = end.session_ended.record_count
     if not end.session_ended.complete:
         return ("unproven" if len(told) >= count else "incomplete"), []
-    held = {r.seq for r in told if (r.session_stamp, r.resume) == (end.session_stamp, end.resume)}
+    held = {r.seq: r.event_id for r in told if (r.session_stamp, r.resume) == (end.session_stamp, end.resume)}
     expected = set(range(1, count + 1))
-    return ("complete" if held == expected else "incomplete"), _ranges(expected - held)
+    is_complete = held.keys() == expected and _are(end.session_ended.record_hash, held)
+    return ("complete" if is_complete else "incomplete"), _ranges(expected - held.keys())
+
+
+def _are(record_hash: bytes, held: dict[int, bytes]) -> bool:
+    """Whether these are the records that the end tells of; older versions do not say it."""
+    ids = b"".join(held[seq] for seq in sorted(held))
+    return record_hash in (b"", hashlib.sha256(ids).digest())
 
 
 def _is_lost(record: EventRecord) -> bool:

@@ -1,4 +1,5 @@
 use acs_types::{Exchange, SessionRecord};
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,6 +41,8 @@ pub(crate) struct SessionDto {
     record_count: u32,
     /// Whether one server saw all of it.
     complete: bool,
+    /// Of a complete session: SHA-256 over the ids of its event records in order of `seq`, 16 bytes each; 64 hex digits.
+    record_hash: Option<String>,
 }
 
 impl From<&SessionRecord> for SessionDto {
@@ -64,6 +67,7 @@ impl From<&SessionRecord> for SessionDto {
             exchange_count: record.exchange_count,
             record_count: record.record_count,
             complete: record.complete,
+            record_hash: record.record_hash.map(|hash| HEXLOWER.encode(&hash)),
         }
     }
 }

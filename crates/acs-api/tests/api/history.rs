@@ -43,6 +43,7 @@ pub(crate) fn session(device: &DeviceId, n: u8) -> SessionRecord {
         exchange_count: 1,
         record_count: 2,
         complete: true,
+        record_hash: Some([0xab; 32]),
     }
 }
 

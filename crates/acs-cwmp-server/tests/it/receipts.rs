@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acs_cwmp_server::{CHAIN_UNKNOWN, CpeAuthScheme};
 use acs_events::AppendError;
-use acs_types::EventBody;
+use acs_types::{EventBody, SessionRecord};
 
 use crate::support::*;
 
@@ -138,6 +138,8 @@ async fn records_are_in_order_dense_and_complete_p9_p10() {
     assert!(records.iter().skip(1).all(|r| r.subscriber_id == "sub-1"), "as soon as it is known");
     let account = &world.accounts().await[2];
     assert_eq!((account.record_count, account.complete), (3, true), "P9");
+    let hash = SessionRecord::hash_of(records[6..].iter().map(|record| &record.event_id));
+    assert_eq!(account.record_hash, Some(hash), "P9: exactly these records");
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,6 +97,7 @@ pub fn ended(device: u8, n: u32) -> EventRecord {
         exchange_count: 4,
         record_count: 2,
         complete: true,
+        record_hash: None,
     };
     record(device, n, 3, EventBody::SessionEnded(Box::new(body)))
 }

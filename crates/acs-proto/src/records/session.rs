@@ -52,6 +52,7 @@ impl Wire for SessionRecord {
             exchange_count: self.exchange_count,
             record_count: self.record_count,
             complete: self.complete,
+            record_hash: self.record_hash.map(Vec::from).unwrap_or_default(),
         }
     }
 
@@ -74,6 +75,7 @@ impl Wire for SessionRecord {
             exchange_count: message.exchange_count,
             record_count: message.record_count,
             complete: message.complete,
+            record_hash: field::hash(&message.record_hash, "SessionRecord.record_hash")?,
         })
     }
 }

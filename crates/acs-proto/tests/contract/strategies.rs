@@ -392,11 +392,11 @@ fn exchange() -> impl Strategy<Value = Exchange> {
 pub(crate) fn session_record() -> impl Strategy<Value = SessionRecord> {
     let which = (session_ref(), id(), id(), moment(), moment(), select(SessionOutcome::ALL.to_vec()), text());
     let how = (address(), any::<bool>(), auth(), text(), texts(), any::<u32>());
-    let what = (vec(exchange(), FEW), any::<u32>(), any::<u32>(), any::<bool>());
+    let what = (vec(exchange(), FEW), any::<u32>(), any::<u32>(), any::<bool>(), any::<Option<[u8; 32]>>());
     (which, how, what).prop_map(|(which, how, what)| {
         let (at, tenant, front_end, started_at, ended_at, outcome, detail) = which;
         let (remote, tls, auth, cwmp_version, events, retry_count) = how;
-        let (exchanges, exchange_count, record_count, complete) = what;
+        let (exchanges, exchange_count, record_count, complete, record_hash) = what;
         SessionRecord {
             at,
             tenant,
@@ -415,6 +415,7 @@ pub(crate) fn session_record() -> impl Strategy<Value = SessionRecord> {
             exchange_count,
             record_count,
             complete,
+            record_hash,
         }
     })
 }

@@ -326,6 +326,7 @@ pub(crate) fn session_record(outcome: SessionOutcome) -> SessionRecord {
         exchange_count: 5,
         record_count: 3,
         complete: true,
+        record_hash: None,
     }
 }
 

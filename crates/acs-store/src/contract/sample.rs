@@ -141,6 +141,7 @@ pub fn session_record(n: u32, id: u8, micros: i64) -> SessionRecord {
         exchange_count: 4,
         record_count: 2,
         complete: true,
+        record_hash: Some([9; 32]),
     }
 }
 

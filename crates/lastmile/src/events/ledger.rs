@@ -8,6 +8,7 @@ use acs_events::{LoggedEvent, Partition, Positions};
 use acs_proto::records::{Record, Unsealed};
 use acs_types::{
     ControlTotals, DeviceId, EmitterId, EventBody, EventId, EventRecord, Position, SessionId, SessionOutcome,
+    SessionRecord,
 };
 use anyhow::ensure;
 use cwmp_model::Timestamp;
@@ -69,8 +70,8 @@ impl Occurrences {
 #[derive(Debug)]
 struct Session {
     device: DeviceId,
-    /// Of the records but the end that ingest tells of a lost one.
-    places: BTreeSet<Position>,
+    /// The records but the end that ingest tells of a lost one.
+    places: BTreeMap<Position, EventId>,
     is_lost: bool,
     end: Option<End>,
 }
@@ -80,6 +81,8 @@ struct End {
     at: Position,
     is_complete: bool,
     count: u32,
+    /// Of the ids of the records; older versions do not say it.
+    hash: Option<[u8; 32]>,
 }
 
 #[derive(Debug, Default)]
@@ -193,7 +196,7 @@ impl Ledger {
         }
         let known = self.sessions.entry(session).or_insert_with(|| Session {
             device: device.clone(),
-            places: BTreeSet::new(),
+            places: BTreeMap::new(),
             is_lost: false,
             end: None,
         });
@@ -202,9 +205,10 @@ impl Ledger {
                 known.is_lost = true;
                 return;
             }
-            known.end = Some(End { at: record.position, is_complete: end.complete, count: end.record_count });
+            let (is_complete, count, hash) = (end.complete, end.record_count, end.record_hash);
+            known.end = Some(End { at: record.position, is_complete, count, hash });
         }
-        known.places.insert(record.position);
+        known.places.insert(record.position, record.event_id);
     }
 
     /// What all of it proves.
@@ -365,7 +369,7 @@ impl Report {
     pub(super) fn problems(&self) -> impl Iterator<Item = String> {
         let sessions = self.incomplete_sessions.iter().map(|session| match ranges(&session.missing) {
             missing if missing.is_empty() => {
-                format!("session {} of {} has less records than its end counts", session.session, session.device)
+                format!("session {} of {} has not the records that its end tells of", session.session, session.device)
             }
             missing => format!("session {} of {} lacks seq {missing}", session.session, session.device),
         });
@@ -388,7 +392,7 @@ impl Report {
     }
 
     fn judge_session(&mut self, id: SessionId, session: &Session, whole_from: Option<Timestamp>) {
-        let begun = session.places.first().map(|place| Timestamp::from_micros(place.stamp.as_micros()));
+        let begun = session.places.keys().next().map(|place| Timestamp::from_micros(place.stamp.as_micros()));
         let (state, missing) = judge(session);
         // Retention may have taken its begin.
         if state == State::Incomplete && begun < whole_from {
@@ -455,10 +459,12 @@ fn judge(session: &Session) -> (State, Vec<[u64; 2]>) {
         return (if is_enough { State::Unproven } else { State::Incomplete }, Vec::new());
     }
     let mut held = Numbers::default();
-    let of_end = |place: &&Position| (place.stamp, place.resume) == (end.at.stamp, end.at.resume);
-    session.places.iter().filter(of_end).for_each(|place| held.insert(place.seq.into()));
+    let of_end = |(place, _): &(&Position, &EventId)| (place.stamp, place.resume) == (end.at.stamp, end.at.resume);
+    session.places.iter().filter(of_end).for_each(|(place, _)| held.insert(place.seq.into()));
     let missing = held.gaps(1..=end.count.into());
-    let is_complete = missing.is_empty() && held.len() == u64::from(end.count);
+    let ids = session.places.iter().filter(of_end).map(|(_, id)| id);
+    let are_they = end.hash.is_none_or(|hash| SessionRecord::hash_of(ids) == hash);
+    let is_complete = missing.is_empty() && held.len() == u64::from(end.count) && are_they;
     (if is_complete { State::Complete } else { State::Incomplete }, missing)
 }
 

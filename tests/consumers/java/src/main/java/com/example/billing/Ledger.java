@@ -1,6 +1,8 @@
 package com.example.billing;
 
 import com.google.protobuf.ByteString;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
@@ -179,14 +181,29 @@ final class Ledger {
     if (!end.getSessionEnded().getComplete()) {
       return told.size() >= count ? Summary.SessionState.unproven : Summary.SessionState.incomplete;
     }
-    var held =
-        told.stream()
-            .filter(r -> r.getSessionStamp() == end.getSessionStamp() && r.getResume() == end.getResume())
-            .map(record -> Integer.toUnsignedLong(record.getSeq()))
-            .collect(Collectors.toSet());
-    LongStream.rangeClosed(1, count).filter(seq -> !held.contains(seq)).forEach(missing::add);
-    boolean complete = missing.isEmpty() && held.size() == count;
+    var held = new TreeMap<Long, ByteString>();
+    told.stream()
+        .filter(r -> r.getSessionStamp() == end.getSessionStamp() && r.getResume() == end.getResume())
+        .forEach(record -> held.put(Integer.toUnsignedLong(record.getSeq()), record.getEventId()));
+    LongStream.rangeClosed(1, count).filter(seq -> !held.containsKey(seq)).forEach(missing::add);
+    boolean complete =
+        missing.isEmpty()
+            && held.size() == count
+            && areThey(end.getSessionEnded().getRecordHash(), held.values());
     return complete ? Summary.SessionState.complete : Summary.SessionState.incomplete;
+  }
+
+  /** Whether these are the records that the end tells of, in order; older versions do not say it. */
+  private static boolean areThey(ByteString hash, Collection<ByteString> ids) {
+    return hash.isEmpty() || hash.equals(sha256(ByteString.copyFrom(ids)));
+  }
+
+  private static ByteString sha256(ByteString bytes) {
+    try {
+      return ByteString.copyFrom(MessageDigest.getInstance("SHA-256").digest(bytes.toByteArray()));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
   }
 
   /** Whether it is the end that ingest tells of a session whose end nobody saw. */
