@@ -145,7 +145,7 @@ impl Provisioning for Idle {
     }
 
     async fn begin(&self, _request: BeginRequest) -> Result<BeginReply, ServiceError> {
-        Ok(BeginReply { work: self.reads, subscriber_id: String::new(), stale: false })
+        Ok(BeginReply { work: self.reads, ..BeginReply::default() })
     }
 
     async fn next(&self, request: NextRequest) -> Result<NextReply, ServiceError> {

@@ -64,6 +64,15 @@ impl DeviceMemory {
         self.devices.get(device).map(|known| known.stamp).unwrap_or_default()
     }
 
+    /// Another front-end gave a session of the device this stamp.
+    pub(crate) fn saw(&self, device: &DeviceId, stamp: SessionStamp) {
+        if let Some(known) = self.devices.get(device)
+            && known.stamp < stamp
+        {
+            self.devices.insert(device.clone(), Remembered { stamp, ..known });
+        }
+    }
+
     /// The subscriber of the device as its last session knew it; empty: none.
     pub(crate) fn subscriber(&self, device: &DeviceId) -> Arc<str> {
         self.devices.get(device).map_or_else(|| Arc::from(""), |known| known.subscriber)

@@ -292,9 +292,12 @@ impl FrontEnd {
             self.ask_begin(request),
             self.in_cache(self.services.cache.begin(&cached)),
         );
-        let begun = begun.unwrap_or(BeginReply { work: false, subscriber_id: String::new(), stale: false });
+        let begun = begun.unwrap_or_default();
         session.worked = begun.work;
         session.late = begun.stale;
+        if begun.stale {
+            self.devices.saw(&device, begun.last_stamp);
+        }
         if receipt.is_err() {
             return Input::Begun(Begun::Unavailable);
         }

@@ -1,8 +1,8 @@
 use std::pin::Pin;
 
 use acs_types::{
-    AttemptId, AuthLevel, CpeVerifier, DeviceId, EventId, EventRecord, SessionOutcome, SessionRef, Task, TaskId,
-    TaskSpec, Tenant, Wanted,
+    AttemptId, AuthLevel, CpeVerifier, DeviceId, EventId, EventRecord, SessionOutcome, SessionRef, SessionStamp, Task,
+    TaskId, TaskSpec, Tenant, Wanted,
 };
 use async_trait::async_trait;
 use cwmp_codec::{AcsRequest, CpeResponse, CwmpVersion, Fault, Inform};
@@ -100,7 +100,7 @@ pub struct BeginRequest {
 }
 
 /// What is known at the begin.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct BeginReply {
     /// Whether there is work: then `next` is asked at the CPE's turn.
     pub work: bool,
@@ -108,6 +108,9 @@ pub struct BeginReply {
     pub subscriber_id: String,
     /// The device had a session with a larger stamp: records of this one are late.
     pub stale: bool,
+    /// The largest stamp of its sessions before this one; the default when none is known. A front-end whose clock is behind
+    /// gives its next session a larger one, also where the session cache has forgotten it (P9, P14).
+    pub last_stamp: SessionStamp,
 }
 
 /// Asks for the next segment.

@@ -5,7 +5,7 @@ use acs_proto::{BeginReply, BeginRequest, ServiceError};
 use acs_store::{CommitOutcome, HolderGuard, ObjectsPatch, Step, TaskFilter};
 use acs_types::{
     DeviceId, EventBody, EventId, EventRecord, Holder, Obligation, Origin, PageRequest, Partition, SessionOutcome,
-    Task, TaskId, TaskKind, TaskSpec, TaskState, TransferRecord, TransferResult,
+    SessionStamp, Task, TaskId, TaskKind, TaskSpec, TaskState, TransferRecord, TransferResult,
 };
 use cwmp_model::{Event, ParameterPath, Timestamp};
 use fail::fail_point;
@@ -32,6 +32,8 @@ struct After {
     partition: Partition,
     /// A session with a larger stamp has been there.
     stale: bool,
+    /// The largest stamp before this Inform; the default: none is known.
+    last_stamp: SessionStamp,
     /// Tasks were made.
     created: bool,
 }
@@ -57,7 +59,7 @@ impl Inner {
         }
         let work = after.partition.tasks.iter().any(|task| is_runnable(task, request.at));
         let subscriber_id = after.partition.summary.map(|summary| summary.subscriber_id).unwrap_or_default();
-        Ok(BeginReply { work, subscriber_id, stale: after.stale })
+        Ok(BeginReply { work, subscriber_id, stale: after.stale, last_stamp: after.last_stamp })
     }
 
     pub(crate) async fn observe(self: &Arc<Self>, records: Vec<EventRecord>) -> Result<(), ServiceError> {
@@ -99,7 +101,7 @@ impl Inner {
         let Arrived { device, facts, live, .. } = arrived;
         for _ in 0..COMMIT_TRIES {
             let partition = self.store().partition(device).await.map_err(error::store)?;
-            let stale = is_stale(&partition, facts);
+            let (stale, last_stamp) = (is_stale(&partition, facts), last_stamp(&partition));
             let obligations = self.obligations(arrived, &partition).await?;
             let forgets = facts.has(Event::Bootstrap);
             if forgets {
@@ -115,6 +117,12 @@ impl Inner {
                     changes.push(Change::of(task, after, facts.at));
                 }
             }
+            let credential = match obligations.iter().any(|task| task.spec == TaskSpec::SetCredentials) {
+                // Drawn here, it costs no write of its own when it is sent.
+                true if !proved => self.credential_to_send(device, facts.stamp).await?,
+                _ if proved => self.proved_credential(device).await?,
+                _ => None,
+            };
             let created = !obligations.is_empty();
             changes.extend(obligations.into_iter().map(Change::new));
             fail_point!("begin::before_commit");
@@ -122,10 +130,6 @@ impl Inner {
             let guard = match *live && !stale {
                 true => HolderGuard::Session(Holder { session: facts.session, stamp: facts.stamp }),
                 false => HolderGuard::Any,
-            };
-            let credential = match proved {
-                true => self.proved_credential(device).await?,
-                false => None,
             };
             let step = Step {
                 credential,
@@ -142,7 +146,7 @@ impl Inner {
                 continue;
             }
             fail_point!("begin::after_commit");
-            return Ok(After { partition: Partition { tasks, ..partition }, stale, created });
+            return Ok(After { partition: Partition { tasks, ..partition }, stale, last_stamp, created });
         }
         Err(error::contended(device))
     }
@@ -229,6 +233,13 @@ impl Inner {
         }
         Err(error::contended(device))
     }
+}
+
+/// Of its sessions so far.
+fn last_stamp(partition: &Partition) -> SessionStamp {
+    let held = partition.holder.map(|holder| holder.stamp);
+    let seen = partition.summary.as_ref().map(|summary| summary.last_stamp);
+    held.max(seen).unwrap_or_default()
 }
 
 fn is_stale(partition: &Partition, facts: &InformFacts<'_>) -> bool {

@@ -355,6 +355,7 @@ async fn a_newer_session_takes_the_device_over_p6() {
     assert!(!ended.wakes);
     let begun = world.service.begin(world.begin_request(&old, &cpe, &[PERIODIC])).await.unwrap();
     assert!(begun.stale, "its records are late");
+    assert_eq!(begun.last_stamp, new.stamp, "its front-end may go on from there");
     world.go_on(&new, &mut cpe, Vec::new()).await;
     assert!(world.task(&id).await.state.is_success());
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acs_cwmp_server::{CHAIN_UNKNOWN, CpeAuthScheme};
 use acs_events::AppendError;
-use acs_types::{EventBody, SessionRecord};
+use acs_types::{EventBody, SessionRecord, SessionStamp};
 
 use crate::support::*;
 
@@ -140,6 +140,28 @@ async fn records_are_in_order_dense_and_complete_p9_p10() {
     assert_eq!((account.record_count, account.complete), (3, true), "P9");
     let hash = SessionRecord::hash_of(records[6..].iter().map(|record| &record.event_id));
     assert_eq!(account.record_hash, Some(hash), "P9: exactly these records");
+}
+
+/// Redis was emptied, and the clocks of two front-ends are five minutes apart: one session of the device is late, not all of
+/// them for five minutes.
+#[tokio::test(start_paused = true)]
+async fn a_front_end_whose_clock_is_behind_learns_it_from_the_first_session_p9_p14() {
+    let world = World::open();
+    let inform = async || {
+        let mut cpe = world.connect();
+        cpe.inform(&["2 PERIODIC"]).await;
+        cpe.empty_post().await;
+        cpe.expect_end();
+        world.settle().await;
+        world.accounts().await.pop().unwrap()
+    };
+    let first = inform().await;
+    let elsewhere = SessionStamp::from_micros(first.at.stamp.as_micros() + 300_000_000);
+    world.provisioning.saw(elsewhere);
+    assert!(inform().await.at.stamp < elsewhere);
+    assert!(world.records().last().unwrap().late);
+    assert!(inform().await.at.stamp > elsewhere);
+    assert!(!world.records().last().unwrap().late);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Requests and replies of provisioning against their messages.
 
-use acs_types::{AuthLevel, CpeVerifier, Secret, SessionOutcome, Wanted};
+use acs_types::{AuthLevel, CpeVerifier, Secret, SessionOutcome, SessionStamp, Wanted};
 use cwmp_codec::{CpeResponse, CwmpVersion, Fault};
 use cwmp_model::Timestamp;
 
@@ -89,11 +89,21 @@ impl Wire for BeginReply {
     type Message = v1::BeginReply;
 
     fn to_wire(&self, _seal: &dyn SecretSeal) -> v1::BeginReply {
-        v1::BeginReply { work: self.work, subscriber_id: self.subscriber_id.clone(), stale: self.stale }
+        v1::BeginReply {
+            work: self.work,
+            subscriber_id: self.subscriber_id.clone(),
+            stale: self.stale,
+            last_stamp: self.last_stamp.as_micros(),
+        }
     }
 
     fn from_wire(message: v1::BeginReply, _seal: &dyn SecretSeal) -> Result<Self, RecordError> {
-        Ok(Self { work: message.work, subscriber_id: message.subscriber_id, stale: message.stale })
+        Ok(Self {
+            work: message.work,
+            subscriber_id: message.subscriber_id,
+            stale: message.stale,
+            last_stamp: SessionStamp::from_micros(message.last_stamp),
+        })
     }
 }
 

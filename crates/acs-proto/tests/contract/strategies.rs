@@ -741,10 +741,11 @@ pub(crate) fn begin_request() -> impl Strategy<Value = BeginRequest> {
 }
 
 pub(crate) fn begin_reply() -> impl Strategy<Value = BeginReply> {
-    (any::<bool>(), text(), any::<bool>()).prop_map(|(work, subscriber_id, stale)| BeginReply {
+    (any::<bool>(), text(), any::<bool>(), any::<i64>()).prop_map(|(work, subscriber_id, stale, last)| BeginReply {
         work,
         subscriber_id,
         stale,
+        last_stamp: SessionStamp::from_micros(last),
     })
 }
 

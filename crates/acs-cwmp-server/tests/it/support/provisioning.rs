@@ -6,7 +6,7 @@ use acs_proto::{
     BeginReply, BeginRequest, Call, CancelReply, EndReply, EndRequest, EnqueueReply, EnqueueRequest, ErrorClass,
     NextReply, NextRequest, Provisioning, ServiceError, TaskStream, VerifierReply, VerifierRequest, WakeOutcome,
 };
-use acs_types::{CpeVerifier, DeviceId, EventRecord, Secret, Task, TaskId};
+use acs_types::{CpeVerifier, DeviceId, EventRecord, Secret, SessionStamp, Task, TaskId};
 use async_trait::async_trait;
 use cwmp_codec::{AcsRequest, GetParameterValues};
 use cwmp_model::ParameterPath;
@@ -28,6 +28,7 @@ struct State {
     outbox_works: bool,
     panics: bool,
     superseded: bool,
+    last_stamp: SessionStamp,
     delay: Duration,
 }
 
@@ -85,6 +86,11 @@ impl FakeProvisioning {
 
     pub(crate) fn supersede(&self) {
         self.state().superseded = true;
+    }
+
+    /// Sessions of all devices had stamps up to this one.
+    pub(crate) fn saw(&self, stamp: SessionStamp) {
+        self.state().last_stamp = stamp;
     }
 
     pub(crate) fn set_delay(&self, delay: Duration) {
@@ -151,9 +157,11 @@ impl Provisioning for FakeProvisioning {
     }
 
     async fn begin(&self, request: BeginRequest) -> Result<BeginReply, ServiceError> {
+        let stamp = request.session.stamp;
         self.enter(Called::Begin(Box::new(request))).await?;
-        let work = !self.state().segments.is_empty();
-        Ok(BeginReply { work, subscriber_id: "sub-1".to_owned(), stale: false })
+        let state = self.state();
+        let (work, last_stamp) = (!state.segments.is_empty(), state.last_stamp);
+        Ok(BeginReply { work, subscriber_id: "sub-1".to_owned(), stale: stamp < last_stamp, last_stamp })
     }
 
     async fn next(&self, request: NextRequest) -> Result<NextReply, ServiceError> {
