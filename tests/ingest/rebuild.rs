@@ -19,7 +19,7 @@ use crate::world::{World, sessions};
 const DEVICES: u8 = 30;
 
 /// The CQL servers; `None`: they are not there, and nobody said that they have to be.
-fn cql() -> Option<String> {
+pub(crate) fn cql() -> Option<String> {
     let named = std::env::var("LASTMILE_TEST_CQL").ok();
     let servers = named.clone().unwrap_or_else(|| "127.0.0.1:19042".to_owned());
     if servers.split(',').any(|server| std::net::TcpStream::connect(server).is_ok()) {
