@@ -5,6 +5,8 @@
 //! again by the next `up`; `down` asks all to end, front-ends first, so that a drain may be seen, and forgets them: the next
 //! `up` begins anew, with names of its own on the servers.
 
+mod figures;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -42,6 +44,8 @@ pub(crate) enum Command {
     Down,
     /// Tells what runs and where.
     Status,
+    /// What an idle periodic session costs it in CPU, by role and rate. Begin it with `up --release --devices 0`.
+    Figures(figures::Load),
 }
 
 #[derive(Args)]
@@ -65,6 +69,10 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Up(options) => up(options),
         Command::Down => down(),
         Command::Status => status(),
+        Command::Figures(load) => {
+            let folder = folder()?;
+            figures::run(&Cluster { binaries: folder.join("bin"), folder }, load)
+        }
     }
 }
 
