@@ -115,13 +115,15 @@ pub fn claim(task: &mut Task, intent: Intent) -> Result<AttemptId, LifeError> {
     }
     let number = u32::try_from(task.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
     let id = AttemptId::of(&task.id, number);
+    // Clocks of two processes differ, and the time was read before this one knew that it is the next.
+    let started_at = task.attempts.last().map_or(intent.at, |before| before.started_at.max(intent.at));
     task.attempts.push(Attempt {
         number,
         id: id.clone(),
         session: intent.session,
         reason: task.next_reason,
         method: intent.method.to_owned(),
-        started_at: intent.at,
+        started_at,
         deadline: intent.deadline,
         answered_at: None,
         outcome: None,
