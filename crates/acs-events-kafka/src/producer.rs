@@ -1,4 +1,6 @@
-use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -6,12 +8,17 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
 use tokio::sync::oneshot;
 
 use crate::KafkaConfig;
 use crate::message::Outgoing;
 use crate::sink::Shared;
+
+/// One look for answers. They are taken as they come; this is only how late the end of a producer may be seen, and how often the
+/// client's look spins through its last millisecond: with the tenth of a second of its own thread (`ThreadedProducer`) that was
+/// a hundredth of a processor in each process.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Which producer of a sink; each has its own.
 pub(crate) type Generation = u64;
@@ -43,7 +50,7 @@ pub(crate) struct Delivered {
 /// One producer, used until it fails.
 pub(crate) struct Producer {
     /// Emptied only when it goes.
-    client: Option<ThreadedProducer<Deliveries>>,
+    client: Option<Polled>,
     topics: [String; acs_events::Topic::ALL.len()],
     generation: Generation,
 }
@@ -55,7 +62,7 @@ impl Producer {
         sink: Weak<Shared>,
         generation: Generation,
     ) -> Result<Self, KafkaError> {
-        let client = ThreadedProducer::from_config_and_context(producing, Deliveries { sink, generation })?;
+        let client = Polled::start(producing, Deliveries { sink, generation })?;
         let topics = acs_events::Topic::ALL.map(|topic| config.topic(topic));
         Ok(Self { client: Some(client), topics, generation })
     }
@@ -90,8 +97,8 @@ impl Producer {
         Ok(())
     }
 
-    fn client(&self) -> &ThreadedProducer<Deliveries> {
-        self.client.as_ref().expect("it is there until this is dropped")
+    fn client(&self) -> &BaseProducer<Deliveries> {
+        &self.client.as_ref().expect("it is there until this is dropped").client
     }
 }
 
@@ -99,9 +106,42 @@ impl Drop for Producer {
     /// Ending a client joins its threads, and the last hand on it may be one of them or one that must not block.
     fn drop(&mut self) {
         let client = self.client.take();
-        let ending = std::thread::Builder::new().name("kafka-end".into()).spawn(move || drop(client));
+        let ending = Builder::new().name("kafka-end".into()).spawn(move || drop(client));
         if let Err(error) = ending {
             tracing::warn!(%error, "a Kafka producer was ended in place");
+        }
+    }
+}
+
+/// A client and the thread that takes its answers.
+struct Polled {
+    client: Arc<BaseProducer<Deliveries>>,
+    ends: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Polled {
+    fn start(producing: &ClientConfig, deliveries: Deliveries) -> Result<Self, KafkaError> {
+        let client = Arc::new(BaseProducer::from_config_and_context(producing, deliveries)?);
+        let ends = Arc::new(AtomicBool::new(false));
+        let (polled, ended) = (Arc::clone(&client), Arc::clone(&ends));
+        let polling = Builder::new().name("kafka-answers".into()).spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                polled.poll(LOOK);
+            }
+        });
+        let no_thread =
+            |error: std::io::Error| KafkaError::ClientCreation(format!("no thread for its answers: {error}"));
+        Ok(Self { client, ends, thread: Some(polling.map_err(no_thread)?) })
+    }
+}
+
+impl Drop for Polled {
+    /// Waits for the thread, so that the client ends here and not on a thread that it would have to join itself.
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that takes the answers of Kafka broke");
         }
     }
 }
