@@ -26,6 +26,10 @@ pub const WORK_TOPICS: [Topic; 3] = [Topic::Inform, Topic::Task, Topic::Session]
 const PATIENCE: Duration = Duration::from_secs(10);
 /// After how long without a sign of life another member takes over.
 const SESSION: Duration = Duration::from_secs(10);
+/// A broker answers a fetch when it has so much, or after [`GATHER`]: at some hundred records a second each would be a fetch of
+/// its own over all partitions else, and nobody sees the tenth of a second.
+const FETCH_MIN_BYTES: u32 = 64 << 10;
+const GATHER: Duration = Duration::from_millis(100);
 /// What stands before the mark in the metadata of a commit.
 const MARK: &str = "mark=";
 
@@ -54,6 +58,8 @@ impl KafkaConsumer {
             .set("partition.assignment.strategy", "range")
             .set("auto.offset.reset", "earliest")
             .set("session.timeout.ms", SESSION.as_millis().to_string())
+            .set("fetch.min.bytes", FETCH_MIN_BYTES.to_string())
+            .set("fetch.wait.max.ms", GATHER.as_millis().to_string())
             .set("heartbeat.interval.ms", (SESSION / 5).as_millis().to_string())
             .set("statistics.interval.ms", "1000");
         let refused = |e: KafkaError| ConfigError::Refused(e.to_string());
