@@ -249,6 +249,7 @@ impl World {
             exchange_count: 0,
             record_count: 2,
             complete: false,
+            record_hash: None,
         };
         EventRecord {
             event_id: EventId::of(&session.session, session.resume, 2),
