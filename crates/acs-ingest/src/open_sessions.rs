@@ -156,7 +156,7 @@ impl OpenSessions {
     /// lost, and this gives its end.
     pub(crate) fn left(&mut self, session: &SessionId, within: Duration) -> Option<EventRecord> {
         let open = self.sessions.get_mut(session)?;
-        let told_by = open.told_by.get_or_insert(self.watched.saturating_add(within));
+        let told_by = open.told_by.get_or_insert_with(|| self.watched.saturating_add(within));
         if self.watched < *told_by { None } else { lost_record(open, UNTOLD) }
     }
 

@@ -9,7 +9,7 @@ use acs_cwmp_server::CpeAuthScheme;
 use acs_proto::AnswerOutcome;
 use acs_store::memory::MemorySessionCache;
 use acs_store::{CachedSession, Error, Result, SessionCache};
-use acs_types::{DeviceId, SessionId, SessionOutcome, SessionStamp};
+use acs_types::{DeviceId, EventBody, SessionId, SessionOutcome, SessionStamp};
 use async_trait::async_trait;
 use cwmp_codec::{AcsRequest, SetParameterValues};
 use cwmp_model::{ParameterPath, ParameterValue, Value};
@@ -423,6 +423,31 @@ async fn a_silent_session_has_an_end_although_the_cache_was_away_when_it_was_due
         let told = if is_superseded { SessionOutcome::Superseded } else { SessionOutcome::TimedOut };
         assert_eq!(outcomes_of_the_first(&one).await, [told]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_front_end_that_only_took_a_session_over_says_that_it_lives_p9() {
+    let (_cache, one, other) = two();
+    one.provisioning.wants_values(2);
+    let mut cpe = one.connect();
+    cpe.inform(&["2 PERIODIC"]).await;
+    cpe.empty_post().await;
+    cpe.expect_body("call-1");
+    let mut cpe = other.connect().with_cookie_of(&cpe);
+    cpe.post(&values_response("call-1", "v")).await;
+    cpe.expect_body("call-2");
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    let records = one.records();
+    let ranges: Vec<_> = records
+        .iter()
+        .filter(|record| record.emitter.as_str().starts_with("test-2"))
+        .map(|record| match &record.body {
+            EventBody::ControlTotals(totals) => (record.emitter_seq, totals.first, totals.last, totals.count),
+            other => panic!("it emitted nothing of the session yet: {other:?}"),
+        })
+        .collect();
+    assert_eq!(ranges, [(1, 1, 1, 1), (2, 2, 2, 1)], "ingest does not take it for dead; P10: no gap, no overlap");
+    assert_ids_differ(&one);
 }
 
 #[tokio::test(start_paused = true)]
