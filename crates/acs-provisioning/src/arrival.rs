@@ -117,11 +117,14 @@ impl Inner {
                     changes.push(Change::of(task, after, facts.at));
                 }
             }
-            let credential = match obligations.iter().any(|task| task.spec == TaskSpec::SetCredentials) {
-                // Drawn here, it costs no write of its own when it is sent.
-                true if !proved => self.credential_to_send(device, facts.stamp).await?,
-                _ if proved => self.proved_credential(device).await?,
-                _ => None,
+            let sends_credential = obligations.iter().any(|task| task.spec == TaskSpec::SetCredentials);
+            let credential = if proved {
+                self.proved_credential(device).await?
+            } else if sends_credential {
+                // Drawn here, it takes no write of its own when it is sent.
+                self.credential_to_send(device, facts.stamp).await?
+            } else {
+                None
             };
             let created = !obligations.is_empty();
             changes.extend(obligations.into_iter().map(Change::new));

@@ -27,7 +27,27 @@ impl Inner {
         stamp: SessionStamp,
     ) -> Result<(String, Secret), ServiceError> {
         let before = self.credential(device).await?;
-        let mut credential = before.clone();
+        let credential = self.with_pending(device, before.clone(), stamp);
+        let pair =
+            (credential.connection_request_username.clone(), credential.pending_connection_request_password.clone());
+        if credential != before {
+            self.store().put_credential(device, Some(credential)).await.map_err(error::store)?;
+        }
+        Ok(pair)
+    }
+
+    /// What [`Inner::pending_credential`] would write, for whoever has something else to write at the same time.
+    pub(crate) async fn credential_to_send(
+        &self,
+        device: &DeviceId,
+        stamp: SessionStamp,
+    ) -> Result<Option<CpeCredential>, ServiceError> {
+        let before = self.credential(device).await?;
+        let credential = self.with_pending(device, before.clone(), stamp);
+        Ok((credential != before).then_some(credential))
+    }
+
+    fn with_pending(&self, device: &DeviceId, mut credential: CpeCredential, stamp: SessionStamp) -> CpeCredential {
         if credential.connection_request_username.is_empty() {
             credential.connection_request_username = device.to_string();
         }
@@ -35,12 +55,7 @@ impl Inner {
             credential.pending_connection_request_password = self.new_password();
             credential.connection_request_stamp = stamp;
         }
-        let pair =
-            (credential.connection_request_username.clone(), credential.pending_connection_request_password.clone());
-        if credential != before {
-            self.store().put_credential(device, Some(credential)).await.map_err(error::store)?;
-        }
-        Ok(pair)
+        credential
     }
 
     /// The credentials of a device that has taken what was pending; `None`: nothing was.
