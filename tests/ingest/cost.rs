@@ -55,11 +55,11 @@ async fn an_idle_periodic_session_costs_the_lines_of_the_design() {
     let expected = [
         // The ladder and outcome of the session: nobody waits for it.
         ("append unawaited: session.ended", SESSIONS),
-        // The receipt of the Inform (P7).
+        // The receipt of the Inform.
         ("append: inform", SESSIONS),
-        // The design has one pipeline that nobody waits for. These are four: the last stamp, before the session gets its own
-        // (P9); its begin, beside the receipt; a look for a work hint before the last 204; its end, behind it. Digest adds one,
-        // the use of the nonce.
+        // The design has one pipeline that nobody waits for. These are four: the last stamp, before the session gets its own;
+        // its begin, beside the receipt; a look for a work hint before the last 204; its end, behind it. Digest adds one, the
+        // use of the nonce.
         ("cache: begin", SESSIONS),
         ("cache: end", SESSIONS),
         ("cache: last_stamp", SESSIONS),
