@@ -36,9 +36,14 @@ pub struct Settings {
     pub reset_wait: Duration,
     /// Evidence for an unknown outcome before a person has to decide.
     pub unknown_wait: Duration,
+    /// How long after its quarantine a task is looked at again: by then it is known whether one of our front-ends died.
+    pub quarantine_review: Duration,
     /// Whether a value is refused that the device calls read-only.
     pub check_writable: bool,
 }
+
+/// How long before a quarantine it may have become known that a front-end died whose death explains it.
+const DEATHS_BEFORE: Duration = Duration::from_secs(10 * 60);
 
 impl Default for Settings {
     fn default() -> Self {
@@ -47,6 +52,7 @@ impl Default for Settings {
             reboot_wait: Duration::from_secs(1800),
             reset_wait: Duration::from_secs(1800),
             unknown_wait: Duration::from_secs(3600),
+            quarantine_review: Duration::from_secs(6 * 60),
             check_writable: true,
         }
     }
@@ -250,6 +256,21 @@ pub fn answered_late(task: &mut Task, number: u32, at: Timestamp) -> bool {
     true
 }
 
+/// A front-end died, as is known since `died`; which sessions passed through its hands nobody can tell. If that may explain why
+/// a quarantined task had no answer, its last transmission is excused, as by [`lost_with_session`].
+pub fn reviewed(task: &mut Task, died: Timestamp) -> bool {
+    let explains = task.state == TaskState::Quarantined && died >= task.updated_at.minus(DEATHS_BEFORE);
+    match task.unanswered_in.last().copied() {
+        Some(session) if explains => lost_with_session(task, &session),
+        _ => false,
+    }
+}
+
+/// Whether it would go on if one more transmission were excused.
+fn is_excusable(task: &Task) -> bool {
+    task.excused < Task::EXCUSED_MAX && !task.unanswered_in.is_empty() && task.attempts.len() < Task::ATTEMPTS_MAX
+}
+
 /// Attempt `number` never left us: it is taken back, as if it had not been. Where its outcome was taken for unknown
 /// already, that is proof that it was not applied.
 pub fn not_sent(task: &mut Task, number: u32) -> bool {
@@ -417,6 +438,9 @@ pub fn deadline_of(task: &Task, settings: &Settings) -> Option<Timer> {
         TaskState::Sending { attempt } => (deadline(task, attempt)?, TimerKind::AttemptDeadline),
         TaskState::Awaiting { until, .. } => (until, TimerKind::EvidenceDeadline),
         TaskState::Unknown { .. } => (task.updated_at.plus(settings.unknown_wait), TimerKind::EvidenceDeadline),
+        TaskState::Quarantined if is_excusable(task) => {
+            (task.updated_at.plus(settings.quarantine_review), TimerKind::EvidenceDeadline)
+        }
         _ => return None,
     };
     Some(Timer { due, device: task.device.clone(), kind, reference: task.id.to_string() })

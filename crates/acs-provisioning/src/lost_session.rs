@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use acs_planner::life;
+use acs_planner::{deadline_of, life};
 use acs_proto::ServiceError;
 use acs_store::{CommitOutcome, TaskFilter};
-use acs_types::{DeviceId, PageRequest, SessionId, Task, TaskState};
+use acs_types::{DeviceId, PageRequest, SessionId, Task, TaskState, Timer};
+use cwmp_model::Timestamp;
 use fail::fail_point;
 
 use crate::commit::{COMMIT_TRIES, Change, Conditions};
@@ -18,6 +21,13 @@ use crate::session::wants_now;
 /// stays where it is until a person retries it.
 const PAGE: usize = 100;
 const PAGES_MAX: usize = 5;
+/// The name under which it is kept when the last death of a front-end became known, in microseconds. Never another one: it is stored.
+const DEATH: &str = "front-end-death";
+/// A front-end that dies leaves many sessions: its death is noted anew after so long.
+const DEATH_AGAIN: Duration = Duration::from_secs(10);
+/// For how long a quarantined task is looked at again, each time after twice as long: where the log lags or Kafka is away, a death
+/// becomes known late.
+const REVIEWED: Duration = Duration::from_secs(2 * 3600);
 
 impl Inner {
     /// What went unanswered in the session does not count against its tasks (P7, P4); what goes back into the queue for that wakes
@@ -27,6 +37,7 @@ impl Inner {
         device: &DeviceId,
         session: &SessionId,
     ) -> Result<(), ServiceError> {
+        self.note_death().await?;
         let _turn = self.turn(device).await;
         if self.excuse(device, session).await? {
             fail_point!("observe::after_excuse");
@@ -67,6 +78,49 @@ impl Inner {
             }
         }
         Err(error::contended(device))
+    }
+
+    /// A front-end died just now, as far as anybody knows.
+    async fn note_death(&self) -> Result<(), ServiceError> {
+        let now = self.now();
+        let noted = Timestamp::from_micros(self.death_noted.load(Ordering::Relaxed));
+        if now >= noted && now.since(noted) < DEATH_AGAIN {
+            return Ok(());
+        }
+        let micros = u64::try_from(now.as_micros()).unwrap_or(0);
+        self.store().put_cursor(DEATH, micros).await.map_err(error::store)?;
+        self.death_noted.store(now.as_micros(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A front-end that lives tells an end, too, of a session whose CPE went on at another one that died before it could say that
+    /// it had taken the session over; so a quarantine is looked at again when deaths before it are known.
+    pub(crate) async fn review(self: &Arc<Self>, timer: &Timer, task: &Task) -> Result<(), ServiceError> {
+        let Some(own) = deadline_of(task, &self.config.settings) else { return Ok(()) };
+        // This one stood for what the task waited for before; its own was written with the quarantine.
+        if timer.due < own.due {
+            return Ok(());
+        }
+        let (device, now) = (&task.device, self.now());
+        let died = self.store().cursor(DEATH).await.map_err(error::store)?;
+        let mut after = task.clone();
+        if !life::reviewed(&mut after, Timestamp::from_micros(i64::try_from(died).unwrap_or(i64::MAX))) {
+            let wait = timer.due.since(task.updated_at) * 2;
+            if wait <= REVIEWED {
+                let later = Timer { due: task.updated_at.plus(wait), ..own };
+                self.store().put_timers(vec![later]).await.map_err(error::store)?;
+            }
+            return Ok(());
+        }
+        let subscriber = self.store().summary(device).await.map_err(error::store)?;
+        let subscriber = subscriber.map(|summary| summary.subscriber_id).unwrap_or_default();
+        let change = Change::of(task, after, now.max(task.updated_at));
+        let waits = wants_now(&change.task, now);
+        match self.commit(device, Conditions::KNOWN, vec![change], &subscriber).await? {
+            CommitOutcome::Applied if waits => self.work_waits(device).await.map(drop),
+            CommitOutcome::Applied | CommitOutcome::DeviceUnknown => Ok(()),
+            CommitOutcome::Conflict { .. } | CommitOutcome::HolderLost { .. } => Err(error::contended(device)),
+        }
     }
 
     /// The tasks of a device that may have been put away because they went unanswered.

@@ -2,7 +2,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::Mutex as StdMutex;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use acs_events::EventSink;
 use acs_proto::{
@@ -65,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) shards: Option<Shards>,
     pub(crate) changes: broadcast::Sender<Arc<Task>>,
     pub(crate) emitted: AtomicU64,
+    /// When a front-end's death was written down last, in microseconds.
+    pub(crate) death_noted: AtomicI64,
     turns: Vec<Mutex<()>>,
 }
 
@@ -94,6 +96,7 @@ impl ProvisioningService {
             shards,
             changes: broadcast::Sender::new(WATCH_BUFFER),
             emitted: AtomicU64::new(0),
+            death_noted: AtomicI64::new(0),
             turns: (0..TURNS).map(|_| Mutex::new(())).collect(),
             deps,
             config,

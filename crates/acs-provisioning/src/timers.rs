@@ -5,7 +5,7 @@ use std::time::Duration;
 use acs_planner::{deadline_of, life};
 use acs_proto::ServiceError;
 use acs_store::{CommitOutcome, HolderGuard};
-use acs_types::{DeviceId, TaskId, Timer, TimerKind};
+use acs_types::{DeviceId, TaskId, TaskState, Timer, TimerKind};
 use fail::fail_point;
 use futures::{FutureExt, StreamExt, stream};
 use hashlink::LinkedHashMap;
@@ -190,6 +190,9 @@ impl Inner {
             let Some(task) = self.store().task(device, &id).await.map_err(error::store)? else {
                 return self.look_later(device).await;
             };
+            if task.state == TaskState::Quarantined {
+                return self.review(timer, &task).await;
+            }
             let now = self.now();
             let mut after = task.clone();
             if !life::time_passed(&mut after, now, &self.config.settings) {

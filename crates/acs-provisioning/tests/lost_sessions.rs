@@ -4,9 +4,11 @@
 
 mod support;
 
+use std::time::Duration;
+
 use acs_proto::{Answer, Provisioning};
 use acs_provisioning::FirstContact;
-use acs_store::{Commit, Devices as _, HolderGuard, TaskWrite, Tasks as _};
+use acs_store::{Commit, Devices as _, HolderGuard, TaskWrite, Tasks as _, Timers as _};
 use acs_types::{EventBody, Obligation, Origin, SessionOutcome, SessionRef, Task, TaskId, TaskSpec, TaskState, Tenant};
 use cwmp_model::Timestamp;
 use support::cpe::{Cpe, Reply};
@@ -74,6 +76,48 @@ async fn what_a_bootstrap_obliges_to_happens_though_three_front_ends_died_with_i
         _ => false,
     });
     assert!(told);
+}
+
+/// The front-end that tells the end lives; the answers were with others, which died before they could say that they had the session.
+#[tokio::test]
+async fn a_quarantine_is_reviewed_when_a_front_end_died_p7() {
+    let (world, mut cpe, id) = with_task(get_values("Device.DeviceInfo.")).await;
+    for _ in 0..Task::UNANSWERED_MAX {
+        cut_and_told(&world, &cpe).await;
+    }
+    assert_eq!(world.task(&id).await.state, TaskState::Quarantined);
+    let review = Duration::from_secs(6 * 60);
+    world.clock.advance(review);
+    world.fire().await;
+    assert_eq!(world.task(&id).await.state, TaskState::Quarantined, "P4: all of them live, as far as is known");
+    // Ingest is behind; the session is another device's.
+    observe(&world, &world.session_ref(), SessionOutcome::Lost).await;
+    let asked = world.wakes.count();
+    world.clock.advance(review);
+    world.fire().await;
+    settle().await;
+    let task = world.task(&id).await;
+    assert_eq!((&task.state, task.unanswered, task.excused), (&TaskState::Queued, 2, 1));
+    assert_eq!(world.wakes.count(), asked + 1);
+    world.session(&mut cpe, &[PERIODIC]).await;
+    assert!(world.task(&id).await.state.is_success());
+}
+
+#[tokio::test]
+async fn a_quarantine_that_no_death_explains_stands_p4() {
+    let (world, cpe, id) = with_task(get_values("Device.DeviceInfo.")).await;
+    observe(&world, &world.session_ref(), SessionOutcome::Lost).await;
+    world.clock.advance(Duration::from_secs(11 * 60));
+    for _ in 0..Task::UNANSWERED_MAX {
+        cut_and_told(&world, &cpe).await;
+    }
+    for _ in 0..30 {
+        world.clock.advance(Duration::from_secs(6 * 60));
+        world.fire().await;
+    }
+    assert_eq!(world.task(&id).await.state, TaskState::Quarantined);
+    let left = world.store.due_timers(world.now().plus(Duration::from_secs(86_400)), 10).await.unwrap();
+    assert!(left.is_empty(), "nobody looks at it for ever: {left:?}");
 }
 
 #[tokio::test]
