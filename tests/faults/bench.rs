@@ -20,6 +20,10 @@ const SETTLE_MAX: Duration = Duration::from_secs(120);
 /// How long a session whose front-end died may be without an end: 80 s of silence, 5 min where no session cache tells
 /// whether another front-end has it, and what a busy machine needs, for only time counts in which the log was watched (P9).
 const LOST_MAX: Duration = Duration::from_secs(8 * 60);
+/// Two reviews of a quarantine: one more transmission each.
+const REVIEWED_MAX: Duration = Duration::from_secs(13 * 60);
+/// Kinds of tasks that events oblige us to.
+const OBLIGATIONS: [&str; 2] = ["discover", "set_credentials"];
 /// How long all devices may take to be read for the first time.
 const DISCOVERED_MAX: Duration = Duration::from_secs(55);
 /// A front-end that was not heard for so long is dead: with open sessions it says every 20 s that it lives.
@@ -85,6 +89,7 @@ impl Bench {
     pub(crate) async fn judge(&self, calls: &[Call]) -> Judged {
         settle(&self.api, &self.fleet, SETTLE_MAX).await;
         let (mut wrong, of_dead) = unended_p9(&self.api).await;
+        self.reviewed_p7().await;
         let mut evidence = Evidence::collect(&self.api, &self.fleet).await;
         evidence.excuse(of_dead);
         wrong.extend(evidence.contradictions(calls));
@@ -97,6 +102,21 @@ impl Bench {
         let lines = self.fleet.ledger().lines();
         failures(&lines).take(SHOWN).for_each(|failure| eprintln!("a session failed: {:?}", failure.line));
         Judged { evidence, wrong, seed: self.seed }
+    }
+
+    /// Where the answers to what an event obliges us to were lost with front-ends, it may be quarantined, until it is reviewed.
+    async fn reviewed_p7(&self) {
+        let end = Instant::now() + REVIEWED_MAX;
+        loop {
+            let quarantined = self.api.list("/tasks?state=quarantined").await;
+            let count = quarantined.iter().filter(|task| OBLIGATIONS.contains(&text(task, "kind"))).count();
+            if count == 0 || Instant::now() > end {
+                break;
+            }
+            eprintln!("{count} obligations wait for a review");
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+        settle(&self.api, &self.fleet, SETTLE_MAX).await;
     }
 
     pub(crate) fn finish(self) {
