@@ -110,7 +110,7 @@ pub fn merge_object(known: Option<ObjectRecord>, news: UpsertObject, late: bool)
     });
     merged.writable = new.writable.or(merged.writable);
     merged.named_at = new.named_at.or(merged.named_at);
-    if complete {
+    if complete && !merged.parameters.is_empty() {
         let mut listed: Vec<&str> = new.parameters.iter().map(|p| p.name.as_str()).collect();
         listed.sort_unstable();
         merged.parameters.retain(|p| listed.binary_search(&p.name.as_str()).is_ok());

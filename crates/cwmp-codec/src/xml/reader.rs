@@ -6,7 +6,7 @@ use quick_xml::events::attributes::{Attribute, Attributes};
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use super::Namespace;
-use super::name::{is_name, is_old_schema};
+use super::name::{is_old_schema, qualified};
 use crate::charset::is_xml_char;
 use crate::remark::Remarks;
 use crate::{DecodeError, Forbidden, InvalidCharacters, Leniency, Limit, Limits, Remark};
@@ -229,9 +229,9 @@ impl<'a> Reader<'a> {
         if name.len() > self.limits.name_bytes {
             return Err(self.too_large(Limit::NameBytes, self.limits.name_bytes));
         }
-        if !is_name(name) {
+        let Some((prefix, local)) = qualified(name) else {
             return Err(self.malformed("a start tag without a proper name"));
-        }
+        };
         self.elements += 1;
         if self.elements > self.limits.elements {
             return Err(self.too_large(Limit::Elements, self.limits.elements));
@@ -241,7 +241,6 @@ impl<'a> Reader<'a> {
         }
         self.open.push(name);
         self.ends_at_once = empty;
-        let (prefix, local) = split(name);
         let mut element = Element {
             local,
             namespace: Namespace::None,
@@ -301,10 +300,11 @@ impl<'a> Reader<'a> {
         if attribute.value.len() > self.limits.value_bytes {
             return Err(self.too_large(Limit::ValueBytes, self.limits.value_bytes));
         }
-        if !is_name(name) || attribute.value.contains('<') {
+        let value = attribute.value.as_bytes();
+        if qualified(name).is_none() || value.contains(&b'<') {
             return Err(self.malformed("an attribute without a proper name or value"));
         }
-        if attribute.value.contains('&') && quick_xml::escape::unescape(&attribute.value).is_err() {
+        if value.contains(&b'&') && quick_xml::escape::unescape(&attribute.value).is_err() {
             return Err(DecodeError::Forbidden { offset: self.offset(), what: Forbidden::Entity });
         }
         Ok(())
