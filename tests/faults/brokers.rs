@@ -11,18 +11,16 @@ use crate::bench::{Bench, tell_figures};
 use crate::judgement::failed_sessions;
 use crate::number;
 use crate::servers::{ONE, Server, Set, THREE};
-use crate::steady::{SETTLED, Steady, often};
+use crate::steady::{SETTLED, Steady, devices, often};
 use crate::support::Api;
 use crate::support::judge::text;
-
-const DEVICES: usize = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "cargo xtask faults"]
 async fn the_only_broker_is_killed_and_stopped_and_nothing_answered_is_missing_p7() {
     let bounces = number("LASTMILE_TEST_BROKER_BOUNCES", 4, 60);
     let set = Set::find(ONE);
-    let Some(bench) = Bench::start(set.shape(), DEVICES, often).await else { return };
+    let Some(bench) = Bench::start(set.shape(), devices(), often).await else { return };
     let mut broker = set.broker(1);
     let mut random = StdRng::seed_from_u64(bench.seed);
     let load = bench.load().await;
@@ -58,7 +56,7 @@ async fn one_of_three_away_is_not_noticed_after_ten_seconds_p7_p15() {
     let set = Set::find(THREE);
     // Nothing is promised in vain: topics that may lose records are refused, as outside of tests.
     let shape = set.shape().set("", "kafka.allow_weak_topics=false");
-    let Some(bench) = Bench::start(shape, DEVICES, often).await else { return };
+    let Some(bench) = Bench::start(shape, devices(), often).await else { return };
     let steady = Steady::start(&bench.api, &bench.fleet);
     let (mut wrong, mut told) = (Vec::new(), Vec::new());
     let first = bench.seed as usize;
@@ -70,7 +68,7 @@ async fn one_of_three_away_is_not_noticed_after_ten_seconds_p7_p15() {
         let settled = steady.mark();
         tokio::time::sleep(away - SETTLED).await;
         let (all, later) = (steady.since(from), steady.since(settled));
-        wrong.extend(all.no_session_failed("P7", DEVICES, &format!("broker {number} away")));
+        wrong.extend(all.no_session_failed("P7", devices(), &format!("broker {number} away")));
         wrong.extend(later.below_a_thousandth_p15(&format!("broker {number} away")));
         told.push(all.told(&later));
         broker.start();
@@ -90,7 +88,7 @@ async fn one_of_three_away_is_not_noticed_after_ten_seconds_p7_p15() {
 async fn away_for_long_no_session_fails_and_all_records_arrive_in_twice_the_time_p7_p9() {
     let away = Duration::from_secs(number("LASTMILE_TEST_KAFKA_AWAY", 20, 600));
     let set = Set::find(ONE);
-    let Some(bench) = Bench::start(set.shape(), DEVICES, often).await else { return };
+    let Some(bench) = Bench::start(set.shape(), devices(), often).await else { return };
     let mut broker = set.broker(1);
     let steady = Steady::start(&bench.api, &bench.fleet);
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -99,7 +97,7 @@ async fn away_for_long_no_session_fails_and_all_records_arrive_in_twice_the_time
     let counts = steady.since(from);
     let calls = steady.stop().await;
     let mut judged = bench.judge(&calls).await;
-    judged.wrong.extend(counts.no_session_failed("P7", DEVICES, "Kafka away"));
+    judged.wrong.extend(counts.no_session_failed("P7", devices(), "Kafka away"));
     if missing > 0 {
         judged
             .wrong

@@ -10,11 +10,10 @@ use crate::bench::{Bench, tell_figures};
 use crate::brokers::away_and_drained;
 use crate::number;
 use crate::servers::{ONE, Set};
-use crate::steady::{Steady, often};
+use crate::steady::{Steady, devices, often};
 use crate::support::judge::text;
 use crate::support::role::Role;
 
-const DEVICES: usize = 30;
 /// A role that is asked to end does so within a minute.
 const DRAIN_MAX: Duration = Duration::from_secs(70);
 /// By how much clocks may be off.
@@ -27,7 +26,7 @@ const BEHIND: Duration = Duration::from_secs(300);
 async fn writers_five_minutes_behind_lose_nothing_and_keep_the_order_p7_p9() {
     let away = Duration::from_secs(number("LASTMILE_TEST_BEHIND", 15, 120));
     let set = Set::find(ONE);
-    let Some(mut bench) = Bench::start(set.shape(), DEVICES, often).await else { return };
+    let Some(mut bench) = Bench::start(set.shape(), devices(), often).await else { return };
     let library = library(&bench.cluster.folder());
     for role in [&mut bench.cluster.fronts[0], &mut bench.cluster.provisioning[0]] {
         put_behind(role, &library);
@@ -49,7 +48,7 @@ async fn writers_five_minutes_behind_lose_nothing_and_keep_the_order_p7_p9() {
     let behind = behind(judged.evidence.events());
     tell_figures(&format!("{behind} records of a clock behind, drained in {took:.1?}; {}", judged.figures()));
     judged.hold();
-    assert!(behind > DEVICES, "only {behind} records have the time of a clock that is behind");
+    assert!(behind > devices(), "only {behind} records have the time of a clock that is behind");
     bench.finish();
 }
 

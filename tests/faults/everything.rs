@@ -8,17 +8,15 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::bench::{Bench, tell_figures};
 use crate::number;
 use crate::servers::{ONE, Set};
-use crate::steady::often;
+use crate::steady::{devices, often};
 use crate::support::role::Role;
-
-const DEVICES: usize = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "cargo xtask faults"]
 async fn killed_at_once_and_started_again_nothing_is_lost_or_done_twice_p1_to_p10() {
     let rounds = number("LASTMILE_TEST_ALL_KILLED", 2, 20);
     let set = Set::find(ONE);
-    let Some(mut bench) = Bench::start(set.shape(), DEVICES, often).await else { return };
+    let Some(mut bench) = Bench::start(set.shape(), devices(), often).await else { return };
     let mut servers = [set.broker(1), set.cql(1), set.redis()];
     let mut random = StdRng::seed_from_u64(bench.seed);
     let load = bench.load().await;

@@ -14,17 +14,15 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::bench::{Bench, tell_figures};
 use crate::judgement::{locked_out_p13, moved_sessions, now, unexplained_p13};
 use crate::number;
-use crate::steady::often_at_any_front_end;
+use crate::steady::{devices, often_at_any_front_end};
 use crate::support::cluster::Shape;
-
-const DEVICES: usize = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "cargo xtask faults"]
 async fn killed_at_random_under_load_nothing_is_lost_p1_p2_p7_to_p10_p13() {
     let wanted = number("LASTMILE_TEST_KILLS", 30, 500) as usize;
     // A connection per POST: then every session is between two requests at the others when a front-end dies.
-    let Some(mut bench) = Bench::start(Shape::default(), DEVICES, often_at_any_front_end).await else { return };
+    let Some(mut bench) = Bench::start(Shape::default(), devices(), often_at_any_front_end).await else { return };
     let mut random = StdRng::seed_from_u64(bench.seed);
     let load = bench.load().await;
     let (began, mut kills) = (Instant::now(), Vec::with_capacity(wanted));

@@ -1,12 +1,13 @@
 //! Faults of the distributed shape under load, each judged by the books of all sides: the devices' ledger, what the client was
 //! promised, the event log.
 //!
-//! `cargo xtask faults [--long] [NAME]` brings the servers up, runs one fault after the other and prints a table. The quick
+//! `cargo xtask faults [--long] [--release] [NAME]` brings the servers up, runs one fault after the other and prints a table. The quick
 //! lane has the small numbers below; `--long` sets `LASTMILE_TEST_LONG`, which makes them those in brackets. Each can be set
 //! by itself, for a repetition together with `LASTMILE_TEST_SEED`; `LASTMILE_TEST_KEEP` keeps configuration and logs.
 //!
 //! | variable | what | default |
 //! |---|---|---|
+//! | `LASTMILE_TEST_DEVICES` | devices with a session every two seconds, of most tests | 30 (120) |
 //! | `LASTMILE_TEST_KILLS` | front-ends killed at random under load | 30 (500) |
 //! | `LASTMILE_TEST_ROLLED_SESSIONS` | sessions while front-ends are restarted in turn | 500 (50,000) |
 //! | `LASTMILE_TEST_ROLLED_RATE` | those sessions in a second | 25 (60) |

@@ -10,11 +10,9 @@ use crate::bench::{Bench, tell_figures};
 use crate::judgement::{failed_sessions, outcomes};
 use crate::number;
 use crate::proxy::Proxy;
-use crate::steady::{Steady, often};
+use crate::steady::{Steady, devices, often};
 use crate::support::cluster::Shape;
 use crate::support::server::free_port;
-
-const DEVICES: usize = 30;
 
 fn seconds(variable: &str, quick: u64, long: u64) -> Duration {
     Duration::from_secs(number(variable, quick, long))
@@ -23,7 +21,7 @@ fn seconds(variable: &str, quick: u64, long: u64) -> Duration {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_under_load_no_session_fails_and_no_task_is_lost_p1_p2_p16() {
     let kills = number("LASTMILE_TEST_PROVISIONING_KILLS", 15, 300);
-    let Some(mut bench) = Bench::start(Shape::default(), DEVICES, often).await else { return };
+    let Some(mut bench) = Bench::start(Shape::default(), devices(), often).await else { return };
     let mut random = StdRng::seed_from_u64(bench.seed);
     let load = bench.load().await;
     let began = Instant::now();
@@ -50,7 +48,7 @@ async fn killed_at_random_under_load_no_session_fails_and_no_task_is_lost_p1_p2_
 #[ignore = "cargo xtask faults"]
 async fn all_of_it_away_known_devices_are_served_and_strangers_are_told_to_come_again_p16() {
     let away = seconds("LASTMILE_TEST_PROVISIONING_AWAY", 12, 300);
-    let Some(mut bench) = Bench::start(Shape::default(), DEVICES, often).await else { return };
+    let Some(mut bench) = Bench::start(Shape::default(), devices(), often).await else { return };
     let steady = Steady::start(&bench.api, &bench.fleet);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let from = steady.mark();
@@ -66,7 +64,7 @@ async fn all_of_it_away_known_devices_are_served_and_strangers_are_told_to_come_
     tokio::time::sleep(Duration::from_secs(3)).await;
     let calls = steady.stop().await;
     let mut judged = bench.judge(&calls).await;
-    judged.wrong.extend(counts.no_session_failed("P16", DEVICES, "provisioning away"));
+    judged.wrong.extend(counts.no_session_failed("P16", devices(), "provisioning away"));
     if told.is_empty() || told.iter().any(|outcome| outcome != "busy") {
         judged.wrong.push(format!("P16: a stranger gets 503 and nothing else, but: {told:?}"));
     }
@@ -86,7 +84,7 @@ async fn all_of_it_away_known_devices_are_served_and_strangers_are_told_to_come_
 #[ignore = "cargo xtask faults"]
 async fn standing_still_for_seconds_it_delays_sessions_and_fails_none_p1_p2_p16() {
     let rounds = number("LASTMILE_TEST_PROVISIONING_STOPS", 3, 60);
-    let Some(bench) = Bench::start(Shape::default(), DEVICES, often).await else { return };
+    let Some(bench) = Bench::start(Shape::default(), devices(), often).await else { return };
     let steady = Steady::start(&bench.api, &bench.fleet);
     let from = steady.mark();
     for _ in 0..rounds {
@@ -101,7 +99,7 @@ async fn standing_still_for_seconds_it_delays_sessions_and_fails_none_p1_p2_p16(
     let counts = steady.since(from);
     let calls = steady.stop().await;
     let mut judged = bench.judge(&calls).await;
-    judged.wrong.extend(counts.no_session_failed("P16", DEVICES, "provisioning standing still"));
+    judged.wrong.extend(counts.no_session_failed("P16", devices(), "provisioning standing still"));
     tell_figures(&format!(
         "{rounds} times 4 s one and 4 s all: {} sessions completed and {} failed, the slowest in {:.1?}; {}",
         counts.completed,
@@ -127,7 +125,7 @@ async fn slow_to_answer_it_delays_sessions_and_fails_none_p1_p2_p16() {
         .set("cwmp", &both([networks[0].port, networks[1].port]))
         .set("api", &both(ports))
         .set("ingest", &both(ports));
-    let Some(bench) = Bench::start(shape, DEVICES, often).await else { return };
+    let Some(bench) = Bench::start(shape, devices(), often).await else { return };
     let steady = Steady::start(&bench.api, &bench.fleet);
     let (mut wrong, mut told) = (Vec::new(), Vec::new());
     for delay in [300, 1000, 3000].map(Duration::from_millis) {
@@ -135,7 +133,7 @@ async fn slow_to_answer_it_delays_sessions_and_fails_none_p1_p2_p16() {
         networks.iter().for_each(|network| network.delay(delay));
         tokio::time::sleep(each).await;
         let counts = steady.since(from);
-        wrong.extend(counts.no_session_failed("P16", DEVICES / 2, &format!("answers {delay:?} late")));
+        wrong.extend(counts.no_session_failed("P16", devices() / 2, &format!("answers {delay:?} late")));
         let (completed, failed) = (counts.completed, counts.failures());
         told.push(format!(
             "{delay:?} late: {completed} completed and {failed} failed, the slowest in {:.1?}",

@@ -8,11 +8,10 @@ use crate::bench::{Bench, Judged, tell_figures};
 use crate::judgement::failed_sessions;
 use crate::number;
 use crate::redis_server::Server;
-use crate::steady::{often, often_at_any_front_end};
+use crate::steady::{devices, often, often_at_any_front_end};
 use crate::support::cluster::Shape;
 use crate::support::judge::Call;
 
-const DEVICES: usize = 30;
 /// Between two times that it is emptied.
 const PAUSES: (u64, u64) = (1, 5);
 
@@ -44,7 +43,7 @@ async fn emptied(tune: impl FnOnce(&mut FleetConfig)) {
     let flushes = number("LASTMILE_TEST_FLUSHES", 20, 60);
     let pause = Duration::from_secs(if flushes > 20 { PAUSES.1 } else { PAUSES.0 });
     let redis = Server::start("");
-    let Some(bench) = Bench::start(shape(&redis), DEVICES, tune).await else { return };
+    let Some(bench) = Bench::start(shape(&redis), devices(), tune).await else { return };
     let load = bench.load().await;
     for _ in 0..flushes {
         tokio::time::sleep(pause).await;
@@ -62,7 +61,7 @@ async fn emptied(tune: impl FnOnce(&mut FleetConfig)) {
 async fn away_and_standing_still_under_load_nothing_is_lost_p1_to_p10_p14_f14() {
     let away = Duration::from_secs(number("LASTMILE_TEST_REDIS_AWAY", 5, 60));
     let mut redis = Server::start("");
-    let Some(bench) = Bench::start(shape(&redis), DEVICES, often).await else { return };
+    let Some(bench) = Bench::start(shape(&redis), devices(), often).await else { return };
     let load = bench.load().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     redis.stop();

@@ -11,6 +11,7 @@ use lastmile_fleet::{ConnectionUse, DeviceHandle, Fleet, FleetConfig};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use crate::number;
 use crate::support::api::in_path;
 use crate::support::judge::{Call, text};
 use crate::support::{Api, id_of};
@@ -83,6 +84,11 @@ impl Counts {
             "{failed} errors of {all} sessions and calls, {failed_later} of {later} after 10 s, slowest {slowest:.1?}"
         )
     }
+}
+
+/// How many of them there are in most tests: 15 sessions in a second, or 60.
+pub(crate) fn devices() -> usize {
+    number("LASTMILE_TEST_DEVICES", 30, 120) as usize
 }
 
 /// Devices that come often, so that a fault of seconds meets many sessions.

@@ -5,16 +5,14 @@ use std::time::Duration;
 use crate::bench::{Bench, tell_figures};
 use crate::number;
 use crate::servers::{Set, THREE};
-use crate::steady::{SETTLED, Steady, often};
-
-const DEVICES: usize = 30;
+use crate::steady::{SETTLED, Steady, devices, often};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "cargo xtask faults"]
 async fn one_of_three_killed_is_not_noticed_after_ten_seconds_p1_p15() {
     let away = Duration::from_secs(number("LASTMILE_TEST_CQL_AWAY", 25, 300));
     let set = Set::find(THREE);
-    let Some(bench) = Bench::start(set.shape(), DEVICES, often).await else { return };
+    let Some(bench) = Bench::start(set.shape(), devices(), often).await else { return };
     let mut node = set.cql(2);
     let steady = Steady::start(&bench.api, &bench.fleet);
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -41,7 +39,7 @@ async fn one_of_three_killed_is_not_noticed_after_ten_seconds_p1_p15() {
 async fn one_of_three_still_for_five_seconds_of_six_is_not_noticed_after_ten_p1_p15() {
     let rounds = number("LASTMILE_TEST_CQL_STOPS", 5, 60);
     let set = Set::find(THREE);
-    let Some(bench) = Bench::start(set.shape(), DEVICES, often).await else { return };
+    let Some(bench) = Bench::start(set.shape(), devices(), often).await else { return };
     let mut node = set.cql(3);
     let steady = Steady::start(&bench.api, &bench.fleet);
     tokio::time::sleep(Duration::from_secs(2)).await;
