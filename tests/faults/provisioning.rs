@@ -19,6 +19,7 @@ fn seconds(variable: &str, quick: u64, long: u64) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "cargo xtask faults"]
 async fn killed_at_random_under_load_no_session_fails_and_no_task_is_lost_p1_p2_p16() {
     let kills = number("LASTMILE_TEST_PROVISIONING_KILLS", 15, 300);
     let Some(mut bench) = Bench::start(Shape::default(), devices(), often).await else { return };

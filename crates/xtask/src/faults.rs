@@ -17,9 +17,9 @@ use cargo_metadata::Message;
 use crate::process;
 use crate::services::{self, Cql, Variable, Which};
 
-/// Modules whose tests take many minutes whatever their numbers are: it is so long until ingest takes a session for lost without
-/// the session cache. They are part of the long lane, or asked for by name.
-const SLOW: [&str; 1] = ["everything::"];
+/// Modules and tests that are part of the long lane alone, or asked for by name: those that take many minutes whatever their
+/// numbers are, and those that need the set of three, which is most of their time and of the memory.
+const LONG: [&str; 5] = ["clocks::", "everything::", "producer::", "brokers::away_for_long", OF_THREE];
 /// What a test begins its figures with.
 const FIGURES: &str = "figures: ";
 /// Modules whose tests kill servers that are alone of their kind.
@@ -107,9 +107,9 @@ fn list(program: &Path) -> Result<Vec<String>> {
 }
 
 fn select<'a>(tests: &'a [String], names: &[String], is_long: bool) -> Vec<&'a str> {
-    let is_slow = |test: &str| SLOW.iter().any(|module| test.starts_with(module));
+    let is_of_long = |test: &str| LONG.iter().any(|part| test.contains(part));
     let is_wanted = |test: &&str| match names {
-        [] => is_long || !is_slow(test),
+        [] => is_long || !is_of_long(test),
         names => names.iter().any(|name| test.contains(name.as_str())),
     };
     tests.iter().map(String::as_str).filter(is_wanted).collect()

@@ -55,7 +55,7 @@ fn promises() -> anyhow::Result<Vec<Promise>> {
 fn table(held: &Held) -> anyhow::Result<String> {
     let mut text = String::from(
         "# What Lastmile promises, and where each promise is held\n\nWritten by `cargo xtask requirements` from what the \
-         tests cite; `cargo xtask tidy` notices when it is stale. These tests run with `cargo xtask test`, most of \
+         tests cite; `cargo xtask tidy` notices when it is stale. These tests run with `cargo xtask test`, \
          those in `tests/faults` with `cargo xtask faults`.\n\n\
          | promise | what | held by |\n|---|---|---|\n",
     );
