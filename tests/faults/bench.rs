@@ -22,8 +22,6 @@ const SETTLE_MAX: Duration = Duration::from_secs(120);
 const LOST_MAX: Duration = Duration::from_secs(8 * 60);
 /// Two reviews of a quarantine: one more transmission each.
 const REVIEWED_MAX: Duration = Duration::from_secs(13 * 60);
-/// Kinds of tasks that events oblige us to.
-const OBLIGATIONS: [&str; 2] = ["discover", "set_credentials"];
 /// How long all devices may take to be read for the first time.
 const DISCOVERED_MAX: Duration = Duration::from_secs(55);
 /// A front-end that was not heard for so long is dead: with open sessions it says every 20 s that it lives.
@@ -108,13 +106,12 @@ impl Bench {
     async fn reviewed_p7(&self) {
         let end = Instant::now() + REVIEWED_MAX;
         loop {
-            let quarantined = self.api.list("/tasks?state=quarantined").await;
-            let count = quarantined.iter().filter(|task| OBLIGATIONS.contains(&text(task, "kind"))).count();
-            if count == 0 || Instant::now() > end {
+            let waiting = Evidence::collect(&self.api, &self.fleet).await.obligations_p7().len();
+            if waiting == 0 || Instant::now() > end {
                 break;
             }
-            eprintln!("{count} obligations wait for a review");
-            tokio::time::sleep(Duration::from_secs(10)).await;
+            eprintln!("{waiting} devices wait for the review of what their BOOTSTRAP obliges to");
+            tokio::time::sleep(Duration::from_secs(20)).await;
         }
         settle(&self.api, &self.fleet, SETTLE_MAX).await;
     }

@@ -303,7 +303,7 @@ impl Evidence {
     }
 
     /// What a BOOTSTRAP obliges us to happened after each device's last one.
-    fn obligations_p7(&self) -> Vec<String> {
+    pub(crate) fn obligations_p7(&self) -> Vec<String> {
         let mut last: HashMap<&str, &str> = HashMap::new();
         for inform in
             self.account.answered_informs().filter(|i| i.events.iter().any(|event| event.code == "0 BOOTSTRAP"))

@@ -3,7 +3,7 @@
 //!
 //! Nothing depends on it (P14). What is not there, cannot be read or is not the latest costs what a lost snapshot costs: the
 //! session goes on from its cookie. So every front-end that goes on numbers its records under a `resume` of its own (P8), and
-//! only a session that one front-end served from its Inform to its end is told as complete (P9).
+//! only a session that one front-end served over one connection from its Inform to its end is told as complete (P9).
 
 use std::sync::Arc;
 
@@ -79,8 +79,9 @@ impl FrontEnd {
             return;
         }
         match self.whereabouts(&session.at.session).await {
-            // Over the same connection the CPE is wrong; else another one served it and could not say so.
-            Whereabouts::Here if same_connection || !answers_another => {}
+            // Over the same connection the CPE is wrong. Over another one it may have been at a front-end that could not say so, and
+            // emitted a record (P9).
+            Whereabouts::Here if same_connection || !answers_another => session.unsure |= !same_connection,
             Whereabouts::Elsewhere(cached) => {
                 let picked_up = self.pick_up(&cached, post);
                 *session = picked_up.unwrap_or_else(|| self.begun_anew(session, post));

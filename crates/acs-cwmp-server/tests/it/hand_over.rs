@@ -234,6 +234,24 @@ async fn a_session_comes_back_from_where_nothing_could_be_laid_down_p14() {
     assert!(ends.iter().all(|account| account.outcome != SessionOutcome::ProtocolError), "{ends:?}");
 }
 
+/// The other front-end emitted a record, could not say that it had the session, and died. The first one cannot know.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_may_have_been_elsewhere_is_not_told_as_complete_p9() {
+    let (cache, one, other) = two();
+    let mut cpe = one.connect();
+    cpe.inform(&["7 TRANSFER COMPLETE"]).await;
+    cache.set_away(true);
+    let mut cpe = other.connect().with_cookie_of(&cpe);
+    cpe.post(&transfer_complete("k")).await;
+    cache.set_away(false);
+    let mut cpe = one.connect().with_cookie_of(&cpe);
+    cpe.empty_post().await;
+    cpe.expect_end();
+    let [account] = &one.accounts().await[..] else { panic!("one end") };
+    let told = one.records().iter().filter(|record| record.session == Some(account.at.session)).count();
+    assert_eq!((account.record_count, told, account.complete), (2, 3, false));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_tells_that_what_was_laid_down_is_not_the_latest_p14() {
     for is_new in [false, true] {
