@@ -93,7 +93,10 @@ impl FrontEnd {
         for slot in self.sessions.all() {
             let turn = Arc::clone(&slot.session).lock_owned();
             if let Ok(mut session) = tokio::time::timeout(Duration::from_secs(1), turn).await {
-                self.interrupt(&slot, &mut session, Input::Drain).await;
+                match self.left_to(&slot, &mut session).await {
+                    LeftTo::Us | LeftTo::NotKnown => self.interrupt(&slot, &mut session, Input::Drain).await,
+                    LeftTo::Others => self.moved(&slot, &mut session),
+                }
             }
         }
         self.tasks.close();
@@ -183,16 +186,24 @@ impl FrontEnd {
         answers.extend(end.answers.into_iter().map(to_provisioning));
         let wants_to_know = session.worked || !answers.is_empty();
         let request = EndRequest { session: session.at.clone(), at: now, outcome, answers };
-        // Without its InformResponse it has never been one for the CPE, nor for those who read the events.
-        let account = session.accepted.then(|| session.account(self.emitter.id(), now, outcome, end.detail));
+        let goes_on = self.goes_on_elsewhere(outcome);
+        // Without its InformResponse it has never been one for the CPE, nor for those who read the events. One that goes on has its
+        // end told by whoever goes on with it, or by ingest, which finds this front-end gone: one end, not two (P9).
+        let is_told = session.accepted && !goes_on;
+        let account = is_told.then(|| session.account(self.emitter.id(), now, outcome, end.detail));
         let front_end = Arc::clone(self);
         self.tasks.spawn(async move { front_end.tell_end(account, request, wants_to_know).await });
+    }
+
+    /// Whether a session that ends here so may go on at another front-end.
+    fn goes_on_elsewhere(&self, outcome: SessionOutcome) -> bool {
+        self.config.shared_sessions && outcome == SessionOutcome::Drained
     }
 
     async fn tell_end(self: Arc<Self>, account: Option<EventRecord>, request: EndRequest, wants_to_know: bool) {
         let SessionRef { device, session, .. } = request.session.clone();
         // A session that goes on elsewhere stays in the cache.
-        let goes_on = self.config.shared_sessions && request.outcome == SessionOutcome::Drained;
+        let goes_on = self.goes_on_elsewhere(request.outcome);
         let ended = if goes_on { Some(false) } else { self.in_cache(self.services.cache.end(&device, &session)).await };
         // An idle session costs provisioning nothing at its end, unless work came up in its last moment: or may have, where
         // the cache does not tell.

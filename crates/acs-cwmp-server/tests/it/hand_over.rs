@@ -299,15 +299,31 @@ async fn a_session_that_drained_goes_on_at_another_front_end_p12() {
     let (_cache, one, other) = two();
     let cpe = asked_for_values(&one).await;
     one.front_end.drain().await;
-    let accounts = one.accounts().await;
-    assert_eq!((accounts[0].outcome, accounts[0].complete), (SessionOutcome::Drained, false), "P9");
+    assert_eq!(one.accounts().await.len(), 0, "whoever goes on with it tells its end (P9)");
     let mut cpe = other.connect().with_cookie_of(&cpe);
     cpe.post(&values_response("call-1", "v")).await;
     cpe.expect_end();
     assert_eq!(answers(&one).last(), Some(&known("call-1")));
-    let accounts = other.accounts().await;
-    assert_eq!(accounts.last().map(|account| account.outcome), Some(SessionOutcome::Completed));
+    let [account] = &other.accounts().await[..] else { panic!("one end (P9)") };
+    assert_eq!((account.outcome, account.complete), (SessionOutcome::Completed, false));
     assert_ids_differ(&one);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_front_end_that_drains_tells_no_end_of_a_session_that_moved_p9_p12() {
+    let (_cache, one, other) = two();
+    let cpe = asked_for_values(&one).await;
+    one.provisioning.wants("reboot-1", AcsRequest::Reboot { command_key: "k".into() });
+    let mut cpe = other.connect().with_cookie_of(&cpe);
+    cpe.post(&values_response("call-1", "v")).await;
+    cpe.expect_body("reboot-1");
+    one.front_end.drain().await;
+    cpe.post(&envelope("reboot-1", "<cwmp:RebootResponse/>")).await;
+    cpe.expect_end();
+    let [account] = &other.accounts().await[..] else { panic!("one end") };
+    assert_eq!(account.outcome, SessionOutcome::Completed);
+    let ends = one.provisioning.ends();
+    assert!(ends.iter().all(|end| end.outcome == SessionOutcome::Completed), "its plan was left alone: {ends:?}");
 }
 
 #[tokio::test(start_paused = true)]
