@@ -85,10 +85,21 @@ impl Bench {
     /// Waits until all is at rest, and finds what is wrong by all books: tasks and transmissions (P1–P6), receipts (P7),
     /// copies (P8), order and ends (P9), numbers (P10).
     pub(crate) async fn judge(&self, calls: &[Call]) -> Judged {
+        self.judge_after_kills(calls, Timestamp::default()).await
+    }
+
+    /// The same where front-ends were killed up to `killed_until`: it takes minutes until ingest knows of the sessions that went from
+    /// one that lives to one that was killed.
+    pub(crate) async fn judge_after_kills(&self, calls: &[Call], killed_until: Timestamp) -> Judged {
         settle(&self.api, &self.fleet, SETTLE_MAX).await;
-        let (mut wrong, of_dead) = unended_p9(&self.api).await;
-        self.reviewed_p7().await;
+        let (mut wrong, of_dead) = unended_p9(&self.api, killed_until).await;
+        if is_long() {
+            self.reviewed_p7().await;
+        }
         let mut evidence = Evidence::collect(&self.api, &self.fleet).await;
+        if !is_long() {
+            evidence.let_wait();
+        }
         evidence.excuse(of_dead);
         wrong.extend(evidence.contradictions(calls));
         wrong.extend(repeated_calls_p5(&self.api, calls).await);
@@ -102,7 +113,8 @@ impl Bench {
         Judged { evidence, wrong, seed: self.seed }
     }
 
-    /// Where the answers to what an event obliges us to were lost with front-ends, it may be quarantined, until it is reviewed.
+    /// Where the answers to what an event obliges us to were lost with front-ends, it may be quarantined, until it is reviewed; the quick
+    /// lane does not wait for that.
     async fn reviewed_p7(&self) {
         let end = Instant::now() + REVIEWED_MAX;
         loop {
@@ -157,11 +169,11 @@ pub(crate) fn tell_figures(figures: &str) {
 }
 
 /// Waits until every session that began before this has its end in the log, told by a front-end or by ingest. Devices go on
-/// with new ones meanwhile. The quick lane does not wait for ingest: sessions of front-ends that died may be without an end,
-/// those are the second part; the first part is what is wrong.
-async fn unended_p9(api: &Api) -> (Vec<String>, BTreeSet<String>) {
+/// with new ones meanwhile. The quick lane does not wait for ingest: sessions of front-ends that died, or of a time in which some
+/// did, may be without an end, those are the second part; the first part is what is wrong.
+async fn unended_p9(api: &Api, killed_until: Timestamp) -> (Vec<String>, BTreeSet<String>) {
     let (began, newest) = (Instant::now(), now());
-    let mut log = Log { position: "0".to_owned(), newest, ..Log::default() };
+    let mut log = Log { position: "0".to_owned(), newest, killed_until, ..Log::default() };
     loop {
         log.read(api).await;
         let dead: BTreeSet<String> = log.open.keys().filter(|session| !log.may_be_told(session)).cloned().collect();
@@ -186,6 +198,8 @@ struct Log {
     position: String,
     /// Later sessions are not looked at.
     newest: Timestamp,
+    /// Until then front-ends died.
+    killed_until: Timestamp,
     /// Their last records.
     open: BTreeMap<String, Value>,
     ended: BTreeSet<String>,
@@ -213,9 +227,11 @@ impl Log {
         }
     }
 
-    /// Whether the front-end that had the session last may be alive.
+    /// Whether the front-end that had the session last is alive, as far as is known.
     fn may_be_told(&self, session: &str) -> bool {
-        let emitter = text(&self.open[session], "emitter");
-        self.heard.get(emitter).is_some_and(|heard| heard.elapsed() < SILENT)
+        let event = &self.open[session];
+        let emitter = text(event, "emitter");
+        let is_later = event["session_stamp"].as_i64() >= Some(self.killed_until.as_micros());
+        is_later && self.heard.get(emitter).is_some_and(|heard| heard.elapsed() < SILENT)
     }
 }

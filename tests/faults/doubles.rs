@@ -17,8 +17,9 @@ use crate::support::load::shortened;
 use crate::support::{Api, seed};
 
 const DEVICES: usize = 10;
-/// Tasks that wait when both sessions open.
-const TASKS: usize = 3;
+/// Tasks that wait when both sessions open: values, and before the last of them an object.
+const VALUES: usize = 3;
+const TASKS: usize = VALUES + 1;
 /// Sessions after the two until all tasks are done.
 const MORE_MAX: usize = 5;
 /// How long a device takes for a request, in milliseconds.
@@ -69,6 +70,18 @@ fn of_attempts(attempts: &[Value], seen: &Seen) -> Vec<String> {
     let unknown = seen.keys.iter().filter(|(_, key)| !known(key));
     wrong.extend(unknown.map(|(_, key)| format!("P2: {key} was sent without an attempt")));
     wrong
+}
+
+/// What may not repeat is never sent again while it may have been done, and its task says what the device did, or that nobody knows.
+fn of_object(task: &Value, seen: &Seen) -> Option<String> {
+    let ids: Vec<&str> = list(task, "attempts").iter().map(|attempt| text(attempt, "id")).collect();
+    let done = seen.keys.iter().filter(|(_, key)| ids.contains(&key.as_str())).count();
+    match text(task, "state") {
+        _ if done > 1 => Some(format!("P3: the object was added {done} times: {task:#}")),
+        "done" | "resolved_applied" if done == 0 => Some(format!("P1: the object was never added: {task:#}")),
+        "resolved_not_applied" if done == 1 => Some(format!("P3: the object was added: {task:#}")),
+        _ => None,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,11 +148,17 @@ async fn device(api: Api, urls: Vec<String>, n: usize, rounds: u64, mut random: 
     let mut found = Found::default();
     for round in 0..rounds {
         let mut tasks = Vec::new();
-        for number in 0..TASKS {
+        for number in 0..VALUES {
             let value = format!("{round}-{number}");
             let values = json!([{"path": "Device.DeviceInfo.ProvisioningCode", "value": value}]);
-            let created = api.create(&hand.id(), &json!({"kind": "set_values", "values": values}), None).await;
-            tasks.push(text(&created.expect(202), "id").to_owned());
+            let mut wanted = vec![json!({"kind": "set_values", "values": values})];
+            if number == VALUES - 1 {
+                wanted.insert(0, json!({"kind": "add_object", "object": "Device.NAT.PortMapping."}));
+            }
+            for task in wanted {
+                let created = api.create(&hand.id(), &task, None).await;
+                tasks.push(text(&created.expect(202), "id").to_owned());
+            }
         }
         let (one, other) = two_of(&urls, &mut random);
         let seen = Mutex::new(Seen::default());
@@ -163,13 +182,17 @@ async fn device(api: Api, urls: Vec<String>, n: usize, rounds: u64, mut random: 
         for task in tasks {
             let task = api.task(&task).await;
             attempts.extend(list(&task, "attempts").iter().cloned());
-            if task["state"] != "done" && task["state"] != "resolved_applied" {
-                seen.wrong.push(format!("P1: not done: {task:#}"));
+            match text(&task, "kind") {
+                "add_object" => seen.wrong.extend(of_object(&task, &seen)),
+                _ if task["state"] != "done" && task["state"] != "resolved_applied" => {
+                    seen.wrong.push(format!("P1: not done: {task:#}"));
+                }
+                _ => {}
             }
         }
         // In order of creation: the last one stays.
         let value = hand.value("DeviceInfo.ProvisioningCode");
-        if value != format!("{round}-{}", TASKS - 1) {
+        if value != format!("{round}-{}", VALUES - 1) {
             seen.wrong.push(format!("P6: in the end the device has {value} in round {round}"));
         }
         found.attempts += attempts.len();

@@ -38,9 +38,9 @@ async fn killed_at_random_under_load_nothing_is_lost_p1_p2_p7_to_p10_p13() {
         });
         join_all(victims).await;
     }
-    let took = began.elapsed();
+    let (took, killed_until) = (began.elapsed(), now());
     let calls = load.stop().await;
-    let mut judged = bench.judge(&calls).await;
+    let mut judged = bench.judge_after_kills(&calls, killed_until).await;
     let lines = bench.fleet.ledger().lines();
     judged.wrong.extend(unexplained_p13(&lines, &kills));
     judged.wrong.extend(locked_out_p13(&lines));

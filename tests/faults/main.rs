@@ -13,7 +13,7 @@
 //! | `LASTMILE_TEST_ROLLED_RATE` | those sessions in a second | 25 (60) |
 //! | `LASTMILE_TEST_CUT_SESSIONS` | sessions whose front-end dies between request and answer | 8 (100) |
 //! | `LASTMILE_TEST_DOUBLE_INFORMS` | pairs of Informs of one device at two front-ends at once | 100 (1,000) |
-//! | `LASTMILE_TEST_BOOTSTRAPS` | front-ends killed right after the InformResponse of a BOOTSTRAP | 20 (200) |
+//! | `LASTMILE_TEST_BOOTSTRAPS` | front-ends killed right after the InformResponse of a BOOTSTRAP | 10 (200) |
 //! | `LASTMILE_TEST_FLUSHES` | times that Redis is emptied under load | 20, one a second (60, every 5 s) |
 //! | `LASTMILE_TEST_REDIS_AWAY` | seconds in which Redis stands still, and then is not there | 5 (60) |
 //! | `LASTMILE_TEST_RACES` | tasks created at some moment of a session | 300 (10,000) |

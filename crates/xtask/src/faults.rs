@@ -18,8 +18,19 @@ use crate::process;
 use crate::services::{self, Cql, Variable, Which};
 
 /// Modules and tests that are part of the long lane alone, or asked for by name: those that take many minutes whatever their
-/// numbers are, and those that need the set of three, which is most of their time and of the memory.
-const LONG: [&str; 5] = ["clocks::", "everything::", "producer::", "brokers::away_for_long", OF_THREE];
+/// numbers are, those that need the set of three, which is most of their time and of the memory, and where several are alike, all but
+/// one or two of them. What is left takes less than ten minutes together.
+const LONG: [&str; 9] = [
+    "away_and_standing_still",
+    "brokers::away_for_long",
+    "certificates::",
+    "clocks::",
+    "everything::",
+    "producer::",
+    "slow_to_answer",
+    "standing_still_for_seconds",
+    OF_THREE,
+];
 /// What a test begins its figures with.
 const FIGURES: &str = "figures: ";
 /// Modules whose tests kill servers that are alone of their kind.

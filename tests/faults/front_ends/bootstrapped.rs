@@ -22,7 +22,7 @@ const OBLIGED_MAX: Duration = Duration::from_secs(180);
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "cargo xtask faults"]
 async fn killed_after_the_inform_response_of_a_bootstrap_what_it_obliges_to_happens_p7() {
-    let wanted = number("LASTMILE_TEST_BOOTSTRAPS", 20, 200) as usize;
+    let wanted = number("LASTMILE_TEST_BOOTSTRAPS", 10, 200) as usize;
     let tune = |config: &mut lastmile_fleet::FleetConfig| {
         // Who lost its session says nothing any more, until it is asked to.
         config.retry = RetryRule::Never;
