@@ -61,6 +61,12 @@ impl From<HolderGuard> for Conditions {
 }
 
 impl Inner {
+    /// The subscriber of a device, for the events of its tasks; empty: none.
+    pub(crate) async fn subscriber(&self, device: &DeviceId) -> Result<String, ServiceError> {
+        let summary = self.store().summary(device).await.map_err(error::store)?;
+        Ok(summary.map(|summary| summary.subscriber_id).unwrap_or_default())
+    }
+
     /// Writes tasks: their timers first, then the tasks, then the events. All of them or none, as far as they fit one
     /// commit; what is about to be sent is in the last one.
     pub(crate) async fn commit(

@@ -138,8 +138,7 @@ impl Inner {
             if !decision(&mut after).map_err(|error| cannot(&task, error))? {
                 return Ok(task);
             }
-            let summary = self.store().summary(device).await.map_err(error::store)?;
-            let subscriber = summary.map(|summary| summary.subscriber_id).unwrap_or_default();
+            let subscriber = self.subscriber(device).await?;
             let change = Change::of(&task, after, self.after(task.updated_at));
             let after = change.task.clone();
             match self.commit(device, conditions, vec![change], &subscriber).await? {
@@ -152,7 +151,7 @@ impl Inner {
     }
 
     /// Now, and not before what was written last.
-    fn after(&self, last: Timestamp) -> Timestamp {
+    pub(crate) fn after(&self, last: Timestamp) -> Timestamp {
         self.now().max(last)
     }
 }

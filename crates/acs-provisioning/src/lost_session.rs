@@ -60,7 +60,7 @@ impl Inner {
             for task in &tasks {
                 let mut after = task.clone();
                 if life::lost_with_session(&mut after, session) {
-                    changes.push(Change::of(task, after, now.max(task.updated_at)));
+                    changes.push(Change::of(task, after, self.after(task.updated_at)));
                 }
             }
             if changes.is_empty() {
@@ -112,9 +112,8 @@ impl Inner {
             }
             return Ok(());
         }
-        let subscriber = self.store().summary(device).await.map_err(error::store)?;
-        let subscriber = subscriber.map(|summary| summary.subscriber_id).unwrap_or_default();
-        let change = Change::of(task, after, now.max(task.updated_at));
+        let subscriber = self.subscriber(device).await?;
+        let change = Change::of(task, after, self.after(task.updated_at));
         let waits = wants_now(&change.task, now);
         match self.commit(device, Conditions::KNOWN, vec![change], &subscriber).await? {
             CommitOutcome::Applied if waits => self.work_waits(device).await.map(drop),

@@ -204,8 +204,7 @@ impl Inner {
                 // What this one stands for may be about to be written.
                 return if guarded || task.state.is_final() { Ok(()) } else { self.look_later(device).await };
             }
-            let subscriber = self.store().summary(device).await.map_err(error::store)?;
-            let subscriber = subscriber.map(|summary| summary.subscriber_id).unwrap_or_default();
+            let subscriber = self.subscriber(device).await?;
             let change = Change::of(&task, after, now);
             let waits = wants_now(&change.task, now);
             match self.commit(device, HolderGuard::Any, vec![change], &subscriber).await? {
