@@ -119,7 +119,7 @@ fn hashed(mut history: Vec<EventRecord>) -> Vec<EventRecord> {
 
 fn hashing(mut end: EventRecord, labels: &[&str]) -> EventRecord {
     if let EventBody::SessionEnded(session) = &mut end.body {
-        session.record_hash = Some(SessionRecord::hash_of(&labels.iter().map(|label| id(label)).collect::<Vec<_>>()));
+        session.record_hash = Some(SessionRecord::hash_of(labels.iter().map(|label| id(label))));
     }
     end
 }

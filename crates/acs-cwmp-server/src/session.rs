@@ -139,7 +139,7 @@ impl Session {
         record.complete = is_complete(self.at.resume, outcome, self.unsure);
         if record.complete {
             let ids = (1..=self.seq + 1).map(|seq| EventId::of(&self.at.session, self.at.resume, seq));
-            record.record_hash = Some(SessionRecord::hash_of(&ids.collect::<Vec<_>>()));
+            record.record_hash = Some(SessionRecord::hash_of(ids));
         }
         record.outcome = outcome;
         record.detail = detail;

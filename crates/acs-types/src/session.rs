@@ -1,3 +1,4 @@
+use std::borrow::Borrow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -98,8 +99,8 @@ impl SessionRecord {
     pub const EXCHANGES_MAX: usize = 200;
 
     /// SHA-256 over the 16 bytes of each id, in order of `seq`.
-    pub fn hash_of<'a>(ids: impl IntoIterator<Item = &'a EventId>) -> [u8; 32] {
-        let hash = ids.into_iter().fold(Sha256::new(), |hash, id| hash.chain_update(id.as_bytes()));
+    pub fn hash_of(ids: impl IntoIterator<Item: Borrow<EventId>>) -> [u8; 32] {
+        let hash = ids.into_iter().fold(Sha256::new(), |hash, id| hash.chain_update(id.borrow().as_bytes()));
         hash.finalize().into()
     }
 }
